@@ -1,0 +1,21 @@
+//! What can be wrong with a head. Which status answers it is decided in `worker/answer.rs` alone.
+
+/// A head that is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HeadError {
+    /// The head, or its number of fields, is over its limit (431).
+    #[error("the head is larger than its limit")]
+    TooLarge,
+    /// The request line alone is over the limit on the head (414).
+    #[error("the request target is longer than the limit on the head")]
+    TargetTooLong,
+    /// Breaks a rule of RFC 9110 or 9112; the text says which (400).
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// A major version other than 1 (505).
+    #[error("the HTTP version is not 1.x")]
+    Version,
+    /// CONNECT, which a reverse proxy does not offer (501).
+    #[error("CONNECT is not offered")]
+    Connect,
+}

@@ -1,0 +1,50 @@
+//! Every built-in bound, with its unit in its name. A bound that a user can set is a config key; what is here is
+//! either its default or a limit that no config moves. Relations between them are asserted at compile time.
+
+use std::time::Duration;
+
+/// Default of `limits.request_head_bytes`: a request line and all header lines, in bytes.
+pub const REQUEST_HEAD_BYTES_DEFAULT: usize = 32 * 1024;
+/// The most that `limits.request_head_bytes` can be set to. Line offsets are stored in 16 bits, and the decoder
+/// cannot take a field name over 64 KiB.
+pub const REQUEST_HEAD_BYTES_MAX: usize = 60 * 1024;
+/// The least that `limits.request_head_bytes` can be set to.
+pub const REQUEST_HEAD_BYTES_MIN: usize = 512;
+/// A response head from an upstream, in bytes.
+pub const RESPONSE_HEAD_BYTES_MAX: usize = 60 * 1024;
+/// Fields in one head: the decoder's own limit.
+pub const HEAD_FIELDS_MAX: usize = 96;
+/// Empty lines (CRLF) skipped before a request line, RFC 9112 section 2.2.
+pub const LEADING_EMPTY_LINES_MAX: usize = 2;
+/// Interim (1xx) responses passed on for one request before the upstream is taken as broken.
+pub const INTERIM_RESPONSES_MAX: usize = 16;
+
+/// Hexadecimal digits of a chunk size. 16 would be 64 bits; 15 keeps every sum below 2^63.
+pub const CHUNK_SIZE_DIGITS_MAX: usize = 15;
+/// A chunk-size line with its extensions, in bytes.
+pub const CHUNK_LINE_BYTES_MAX: usize = 4 * 1024;
+/// Extension bytes over one whole body: a sender that puts one on every chunk is abusing us (CVE-2023-39326 and kin).
+pub const CHUNK_EXTENSION_BYTES_TOTAL_MAX: usize = 16 * 1024;
+/// A trailer section, in bytes.
+pub const TRAILER_BYTES_MAX: usize = 16 * 1024;
+
+/// What a read into a connection's first buffer can take, in bytes.
+pub const READ_BUFFER_BYTES: usize = 16 * 1024;
+/// What one read takes once a body has proved large, in bytes.
+pub const BODY_BUFFER_BYTES: usize = 128 * 1024;
+/// Request body bytes read and dropped after an early final response, to keep the connection (else it is closed).
+pub const DRAIN_BODY_BYTES_MAX: u64 = 256 * 1024;
+
+/// Backlog of a listening socket, in connections.
+pub const LISTEN_BACKLOG: i32 = 4096;
+/// Upstream connections tried for one request before it fails: endpoints that refuse are skipped.
+pub const CONNECT_TRIES_MAX: usize = 3;
+/// Steps of the worker's deadline clock. A timeout ends between its length and one tick more.
+pub const TICK: Duration = Duration::from_millis(20);
+/// Routes with histograms of their own in one worker; the rest are counted together.
+pub const ROUTE_HISTOGRAMS_MAX: usize = 1024;
+
+const _: () = assert!(REQUEST_HEAD_BYTES_DEFAULT <= REQUEST_HEAD_BYTES_MAX);
+const _: () = assert!(REQUEST_HEAD_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(RESPONSE_HEAD_BYTES_MAX <= u16::MAX as usize);
+const _: () = assert!(CHUNK_SIZE_DIGITS_MAX < 16);

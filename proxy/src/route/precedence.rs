@@ -1,0 +1,1 @@
+//! The order in which routes are tried.

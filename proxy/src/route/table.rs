@@ -1,0 +1,74 @@
+//! The compiled routes and upstreams.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method};
+
+use super::{action::Action, listener::Listener, predicate::Predicates};
+use crate::{http::HeaderEdits, upstream::Upstream};
+
+/// One route, compiled.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Identity across tables, by name.
+    pub id: u32,
+    /// Its name in the config.
+    pub name: Arc<str>,
+    /// What a request must be.
+    pub predicates: Predicates,
+    /// What is done with it.
+    pub action: Action,
+    /// Replaces the prefix that `path_prefix` matched, before forwarding.
+    pub rewrite_path_prefix: Option<Box<str>>,
+    /// Replaces the host sent upstream.
+    pub rewrite_host: Option<Box<str>>,
+    /// Changes to the request's fields.
+    pub request_headers: HeaderEdits,
+    /// Changes to the response's fields.
+    pub response_headers: HeaderEdits,
+}
+
+/// What selection looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestView<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The host without port, in any case, without a trailing dot's removal (the table does both).
+    pub host: &'a str,
+    /// The path, byte for byte as received, without the query.
+    pub path: &'a str,
+    /// What follows `?`, when there is one.
+    pub query: Option<&'a str>,
+    /// All fields.
+    pub headers: &'a HeaderMap,
+}
+
+/// The chosen route.
+#[derive(Debug, Clone, Copy)]
+pub struct Selected<'t> {
+    /// The route.
+    pub route: &'t Route,
+    /// Bytes of the path that `path_prefix` matched (what a prefix rewrite replaces); 0 for other kinds of path.
+    pub prefix_len: usize,
+}
+
+/// Immutable routes, upstreams and listeners. Built by the control thread, read by workers.
+#[derive(Debug)]
+pub struct RouteTable {
+    /// Counts tables: the published one has the highest.
+    pub generation: u64,
+    /// In order of precedence.
+    pub routes: Box<[Route]>,
+    /// What `Action` indexes.
+    pub upstreams: Box<[Arc<Upstream>]>,
+    /// Settings of each listener.
+    pub listeners: Box<[Arc<Listener>]>,
+}
+
+impl RouteTable {
+    /// The route that serves `request`, or none (404).
+    pub fn select(&self, request: &RequestView<'_>) -> Option<Selected<'_>> {
+        let _ = request;
+        None
+    }
+}

@@ -1,0 +1,91 @@
+//! Which endpoint serves a request. Pure: one file per balancing algorithm, state passed in. No sockets, no HTTP.
+
+pub mod round_robin;
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+/// Where an endpoint listens. Names are resolved on the control thread, so a worker only ever sees addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// An IPv4 or IPv6 address and port.
+    Tcp(SocketAddr),
+    /// A unix socket's path.
+    Unix(PathBuf),
+}
+
+/// One address of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Identity across tables: the same upstream name and address keep the same id for the life of the process, so
+    /// that a worker's pools, in-flight counts and cursors outlive a reload.
+    pub id: u32,
+    /// Where to connect.
+    pub address: Address,
+    /// `address` as text for logs and metrics, made once.
+    pub label: Arc<str>,
+    /// Share of the requests, 1 to 1000 (0: none).
+    pub weight: u32,
+}
+
+/// How an upstream's endpoints share requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Balance {
+    /// Smooth weighted round robin.
+    #[default]
+    RoundRobin,
+}
+
+/// Bounds on connections to an upstream. Counts are for the whole process; `share` gives a worker's part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolLimits {
+    /// Connections open at a time, busy and idle, over all endpoints.
+    pub max_connections: u32,
+    /// Idle connections kept.
+    pub max_idle: u32,
+    /// Requests waiting for a connection.
+    pub max_pending: u32,
+    /// An idle connection is closed after this long.
+    pub idle_timeout: Duration,
+    /// A connection is not reused once this old; `None`: no limit.
+    pub max_age: Option<Duration>,
+    /// A connection is closed after so many requests; `None`: no limit.
+    pub max_requests: Option<u64>,
+}
+
+/// Divides a limit of the process over its workers: worker `index` of `workers` gets the `index`-th part, the parts
+/// add up to `limit`, and no two differ by more than one.
+pub const fn share(limit: u32, workers: u32, index: u32) -> u32 {
+    limit / workers + if index < limit % workers { 1 } else { 0 }
+}
+
+/// How long each phase of an exchange may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpstreamTimeouts {
+    /// Waiting for a connection when all are busy.
+    pub queue: Duration,
+    /// Opening a connection.
+    pub connect: Duration,
+    /// From the end of the request to the end of the response head.
+    pub response_head: Duration,
+    /// Between two reads of a response body.
+    pub response_body_idle: Duration,
+    /// The whole request, all of the above included; `None`: no limit.
+    pub request: Option<Duration>,
+}
+
+/// A named group of endpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// Identity across tables, by name.
+    pub id: u32,
+    /// Its name in the config.
+    pub name: Arc<str>,
+    /// The algorithm.
+    pub balance: Balance,
+    /// Where it can be reached, in the order of the config. May be empty while a name has not been resolved.
+    pub endpoints: Box<[Endpoint]>,
+    /// Bounds on connections.
+    pub pool: PoolLimits,
+    /// Bounds on time.
+    pub timeouts: UpstreamTimeouts,
+}
