@@ -1,0 +1,172 @@
+//! What a worker calls at the end of every exchange and on every tick.
+
+use std::{marker::PhantomData, mem, sync::Arc, time::Duration};
+
+use super::{
+    access_log::AccessLogHandle,
+    board::{Answering, Slot},
+    histogram::Histograms,
+    metrics::Counters,
+    outcome::{ClientWait, Outcome, Refusal, Termination, UpstreamWait},
+};
+
+/// Ticks over which the worst lag is kept; a full span is shown until the next one is over.
+const LAG_SPAN_TICKS: u32 = 500;
+
+/// One worker's record of what happened. Lives on the worker's thread and writes nothing that another thread writes.
+#[derive(Debug)]
+pub struct Recorder {
+    slot: Arc<Slot>,
+    histograms: Box<Histograms>,
+    answering: Answering,
+    log: Option<AccessLogHandle>,
+    lag: Lag,
+    /// Keeps it on its thread: counters have one writer.
+    not_send: PhantomData<*const ()>,
+}
+
+#[derive(Debug, Default)]
+struct Lag {
+    ticks: u32,
+    now_us: u64,
+    before_us: u64,
+}
+
+impl Recorder {
+    /// Takes over a worker's slot, with the counters and histograms that a worker before it may have left. `log`:
+    /// when the access log is on.
+    pub fn new(slot: Arc<Slot>, log: Option<AccessLogHandle>) -> Self {
+        let histograms = slot.attach();
+        let counters = slot.counters();
+        // What the worker before had open has gone with it.
+        for gauge in [
+            &counters.connections_active,
+            &counters.requests_active,
+            &counters.upstream_connections_busy,
+            &counters.upstream_connections_idle,
+            &counters.queue_length,
+            &counters.tunnels_active,
+            &counters.tick_lag_max_us,
+        ] {
+            gauge.set(0);
+        }
+        Self {
+            slot,
+            histograms,
+            answering: Answering::default(),
+            log,
+            lag: Lag::default(),
+            not_send: PhantomData,
+        }
+    }
+
+    /// The words that this worker counts in.
+    #[inline]
+    pub fn counters(&self) -> &Counters {
+        self.slot.counters()
+    }
+
+    /// Counts an exchange that has ended, and logs it when the access log is on.
+    ///
+    /// Counts by itself: `requests`, `responses_*`, `client_bytes_*`, and what the termination says (`refused_*`,
+    /// `client_aborts`, `queue_full`, `upstream_cuts`, `upstream_malformed`, `proxy_faults`, `timeouts_*`). Everything
+    /// else is the worker's to count where it happens, `timeouts_keep_alive` among it, which ends no exchange.
+    #[inline]
+    pub fn record(&mut self, outcome: &Outcome<'_>) {
+        let counters = self.slot.counters();
+        counters.requests.inc();
+        counters.client_bytes_in.add(outcome.request_bytes);
+        counters.client_bytes_out.add(outcome.response_bytes);
+        match outcome.status {
+            100..200 => counters.responses_1xx.inc(),
+            200..300 => counters.responses_2xx.inc(),
+            300..400 => counters.responses_3xx.inc(),
+            400..500 => counters.responses_4xx.inc(),
+            500..600 => counters.responses_5xx.inc(),
+            _ => {}
+        }
+        if outcome.termination != Termination::Ok {
+            count_termination(counters, outcome.termination);
+        }
+        self.histograms.record(outcome.route, &outcome.phases, outcome.termination.is_tunnel());
+        if let Some(log) = &mut self.log {
+            log.write(outcome, counters);
+        }
+    }
+
+    /// Every tick of the worker: answers the board, hands over log lines that are old enough.
+    pub fn tick(&mut self) {
+        self.serve_board();
+        if let Some(log) = &mut self.log {
+            log.tick(self.slot.counters());
+        }
+        self.lag.ticks += 1;
+        if self.lag.ticks >= LAG_SPAN_TICKS {
+            self.lag = Lag { ticks: 0, now_us: 0, before_us: self.lag.now_us };
+            self.slot.counters().tick_lag_max_us.set(self.lag.before_us);
+        }
+    }
+
+    /// How late this tick came.
+    pub fn note_lag(&mut self, late: Duration) {
+        let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+        self.lag.now_us = self.lag.now_us.max(micros);
+        self.slot.counters().tick_lag_max_us.set(self.lag.now_us.max(self.lag.before_us));
+    }
+
+    /// Copies the histograms out when somebody asks for them; one relaxed load when not. `tick` calls it.
+    #[inline]
+    pub fn serve_board(&mut self) {
+        self.answering.serve(&self.slot, &self.histograms);
+    }
+
+    /// Hands over all log lines and leaves the histograms for the last report. A worker calls it when it has drained,
+    /// since what its unfinished tasks own is never dropped; dropping the recorder does the same. What is recorded
+    /// afterwards is in the last report only if the recorder is dropped.
+    pub fn retire(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.flush(self.slot.counters());
+        }
+        self.slot.leave(mem::take(&mut self.histograms));
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.retire();
+    }
+}
+
+/// Counts what a termination other than `Ok` says.
+#[cold]
+fn count_termination(counters: &Counters, termination: Termination) {
+    let counter = match termination {
+        Termination::Ok
+        | Termination::NoEndpoint
+        | Termination::ConnectFailed
+        | Termination::TunnelClosed
+        | Termination::Draining => return,
+        Termination::ClientAborted => &counters.client_aborts,
+        Termination::ClientTimeout(ClientWait::RequestHead) => &counters.timeouts_request_head,
+        Termination::ClientTimeout(ClientWait::RequestBody) => &counters.timeouts_request_body_idle,
+        Termination::ClientTimeout(ClientWait::ResponseWrite) => &counters.timeouts_response_write,
+        Termination::RequestRefused(Refusal::Malformed) => &counters.refused_malformed,
+        Termination::RequestRefused(Refusal::HeadTooLarge) => &counters.refused_head_too_large,
+        Termination::RequestRefused(Refusal::TargetTooLong) => &counters.refused_target_too_long,
+        Termination::RequestRefused(Refusal::Version) => &counters.refused_version,
+        Termination::RequestRefused(Refusal::Connect) => &counters.refused_connect,
+        Termination::RequestRefused(Refusal::BodyTooLarge) => &counters.refused_body_too_large,
+        Termination::NotFound => &counters.refused_not_found,
+        Termination::QueueFull => &counters.queue_full,
+        Termination::QueueTimeout => &counters.timeouts_queue,
+        Termination::ConnectTimeout => &counters.timeouts_connect,
+        Termination::UpstreamTimeout(UpstreamWait::Head) => &counters.timeouts_response_head,
+        Termination::UpstreamTimeout(UpstreamWait::Body) => &counters.timeouts_response_body_idle,
+        Termination::UpstreamCut => &counters.upstream_cuts,
+        Termination::UpstreamMalformed => &counters.upstream_malformed,
+        Termination::RequestTimeout => &counters.timeouts_request,
+        Termination::TunnelIdle => &counters.timeouts_tunnel_idle,
+        Termination::ProxyFault => &counters.proxy_faults,
+    };
+    counter.inc();
+}
