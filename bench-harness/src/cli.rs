@@ -8,6 +8,7 @@ use crate::{
     fault::{At, Result},
     floor::{self, FloorArgs},
     load::{self, options::LoadArgs, progress::Display},
+    loadtest::{self, options::LoadtestArgs},
     report::{Figures, hgrm, table},
 };
 
@@ -23,6 +24,8 @@ pub struct Cli {
 enum Command {
     /// Drive requests at a URL and check every answer (closed loop)
     Load(Box<LoadArgs>),
+    /// Start origin and proxy, measure both, compare, report
+    Loadtest(Box<LoadtestArgs>),
     /// Run the origin whose answers can be verified
     Echo(EchoArgs),
     /// Run the bare forwarder that proxies are measured against
@@ -34,6 +37,10 @@ impl Cli {
     pub fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Load(args) => run_load(&args),
+            Command::Loadtest(args) => {
+                warn_of_debug_build();
+                loadtest::run(&args)
+            }
             Command::Echo(args) => echo::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Floor(args) => floor::run(&args).map(|()| ExitCode::SUCCESS),
         }

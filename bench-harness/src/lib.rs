@@ -10,7 +10,8 @@
 //!
 //! In reading order: [`pattern`] (the bytes every body is made of), [`http`] (pure functions over bytes),
 //! [`runtime`], [`socket`] and [`stream`] (monoio, set up), [`echo`] (the origin), [`floor`] (the bare forwarder that a
-//! proxy is measured against), [`load`] (the load generator), [`report`] (what is written down).
+//! proxy is measured against), [`load`] (the load generator), [`report`] (what is written
+//! down), [`loadtest`] (all of it end to end, beside other proxies).
 //!
 //! *Invariant*: nothing here comes from the proxy's code. A judge that shares a parser with the accused shares its
 //! mistakes.
@@ -23,6 +24,7 @@ pub mod fault;
 pub mod floor;
 pub mod http;
 pub mod load;
+pub mod loadtest;
 pub mod pattern;
 pub mod report;
 pub mod runtime;

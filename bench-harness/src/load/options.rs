@@ -138,7 +138,8 @@ pub fn parse_url(url: &str) -> Result<Target> {
     Ok(Target { host: host.to_owned(), path: format!("{slash}{path}") })
 }
 
-fn resolve(host: &str) -> Result<std::net::SocketAddr> {
+/// The first address of `host` or `host:port`; port 80 without one.
+pub fn resolve(host: &str) -> Result<std::net::SocketAddr> {
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let with_port = if has_port { host.to_owned() } else { format!("{host}:80") };
     with_port

@@ -27,6 +27,18 @@ pub fn render(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
+/// The same as Markdown.
+pub fn markdown(header: &[&str], rows: &[Vec<String>]) -> String {
+    let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
+    let mut text = line(header.to_vec());
+    let rules = (0..header.len()).map(|i| if i == 0 { ":--" } else { "--:" });
+    text.push_str(&line(rules.collect()));
+    for row in rows {
+        text.push_str(&line(row.iter().map(String::as_str).collect()));
+    }
+    text
+}
+
 /// Microseconds as a person reads them.
 pub fn micros(us: u64) -> String {
     match us {
@@ -45,6 +57,12 @@ mod tests {
         let text =
             render(&["target", "rate"], &[vec!["a".into(), "100".into()], vec!["longer".into(), "5".into()]]);
         assert_eq!(text, "target  rate\n------  ----\na        100\nlonger     5\n");
+    }
+
+    #[test]
+    fn markdown_has_a_rule_below_its_header() {
+        let text = markdown(&["target", "rate"], &[vec!["a".into(), "100".into()]]);
+        assert_eq!(text, "| target | rate |\n| :-- | --: |\n| a | 100 |\n");
     }
 
     #[test]
