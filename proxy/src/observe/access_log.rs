@@ -30,10 +30,11 @@ use super::{
 const BUFFER_BYTES: usize = 64 * 1024;
 /// Or once its first line is this old, in ticks: 100 ms.
 const BUFFER_AGE_TICKS_MAX: u32 = 5;
-/// Buffers of one worker, the one being filled included.
-const BUFFERS_PER_WORKER_MAX: usize = 8;
+/// Buffers of one worker, the one being filled included: 2 MiB of lines that the writer may lag behind by. Allocated as
+/// they are needed.
+const BUFFERS_PER_WORKER_MAX: usize = 32;
 /// Buffers on their way to the writer, over all workers.
-const QUEUE_BUFFERS_MAX: usize = 128;
+const QUEUE_BUFFERS_MAX: usize = 256;
 
 /// Where lines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -286,3 +287,7 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests;

@@ -74,6 +74,11 @@ impl<C: Counter> PhaseHistograms<C> {
         &self.0[phase as usize]
     }
 
+    /// Whether nothing has been counted.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Histogram::is_empty)
+    }
+
     /// Counts one exchange. Queue, connect and first byte are counted where they happened (see `Phases`); the whole
     /// and the overhead always, except for a tunnel, whose duration is up to its users.
     #[inline]

@@ -2,7 +2,10 @@
 //! Prometheus exposition, the table in the documentation and the test against duplicates all come from this list, so
 //! a new metric is one new line here and the line that counts it.
 
-use super::counter::{Counter, Gauge};
+use super::{
+    counter::{Counter, Gauge},
+    histogram::Phase,
+};
 
 /// What a number means to whoever scrapes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +64,23 @@ pub enum Source {
         /// One or more words.
         series: &'static [Series<Process>],
     },
-    /// Known when the exposition is written, by whoever writes it; the labels are these.
-    Written(&'static [&'static str]),
+    /// Found out when the exposition is written.
+    Written(Written, &'static [&'static str]),
+}
+
+/// What is found out when the exposition is written; the text beside it names the labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// What is running.
+    Info,
+    /// When the process started.
+    StartTime,
+    /// Workers that did not hand over their histograms in time.
+    SilentWorkers,
+    /// Histogram of a phase over all exchanges.
+    Phase(Phase),
+    /// Histogram of the whole exchange, by route.
+    Routes,
 }
 
 /// All series of one name.
@@ -85,7 +103,7 @@ macro_rules! metrics {
             { $($wfield:ident $([$wlabel:ident $wvalue:literal])?),+ $(,)? })+ }
         process { $($pkind:ident $punit:ident $pname:literal $phelp:literal
             { $($pfield:ident $([$plabel:ident $pvalue:literal])?),+ $(,)? })+ }
-        written { $($okind:ident $oname:literal $ohelp:literal [$($olabel:literal),*])+ }
+        written { $($okind:ident $owhat:expr, $oname:literal $ohelp:literal [$($olabel:literal),*])+ }
     ) => {
         /// The words of one worker: written by it alone, on cache lines of its own, read by anybody at any time.
         #[derive(Debug, Default)]
@@ -109,7 +127,7 @@ macro_rules! metrics {
         /// Every metric, in the order of the exposition.
         pub const FAMILIES: &[Family] = &[
             $(Family {
-                name: $oname, help: $ohelp, kind: Kind::$okind, source: Source::Written(&[$($olabel),*]),
+                name: $oname, help: $ohelp, kind: Kind::$okind, source: Source::Written($owhat, &[$($olabel),*]),
             },)+
             $(Family {
                 name: $pname, help: $phelp, kind: Kind::$pkind,
@@ -213,20 +231,23 @@ metrics! {
             "Failures to write or to reopen the access log." { access_log_write_errors }
     }
     written {
-        Gauge "ringlane_info" "Always 1; the labels say what is running."
+        Gauge Written::Info, "ringlane_info" "Always 1; the labels say what is running."
             ["version", "build", "driver", "driver_reason"]
-        Gauge "process_start_time_seconds" "When the process started, in seconds since 1970." []
-        Gauge "ringlane_report_silent_workers"
+        Gauge Written::StartTime, "process_start_time_seconds" "When the process started, in seconds since 1970." []
+        Gauge Written::SilentWorkers, "ringlane_report_silent_workers"
             "Workers that did not hand over their histograms in time; while there are any, histograms are left out." []
-        Histogram "ringlane_request_duration_seconds"
-            "From a request's first byte to the end of its response, tunnels left out." []
-        Histogram "ringlane_request_queue_seconds" "Waiting for an upstream connection, where there was a wait." []
-        Histogram "ringlane_request_connect_seconds" "Opening an upstream connection, where one was opened." []
-        Histogram "ringlane_request_first_byte_seconds"
+        Histogram Written::Phase(Phase::Total), "ringlane_request_duration_seconds"
+            "From the first byte of a request to the end of its response, tunnels left out." []
+        Histogram Written::Phase(Phase::Queue), "ringlane_request_queue_seconds"
+            "Waiting for an upstream connection, where there was a wait." []
+        Histogram Written::Phase(Phase::Connect), "ringlane_request_connect_seconds"
+            "Opening an upstream connection, where one was opened." []
+        Histogram Written::Phase(Phase::FirstByte), "ringlane_request_first_byte_seconds"
             "From the request going upstream to the first byte of the response head." []
-        Histogram "ringlane_request_overhead_seconds"
-            "The proxy's own share: the duration less all waiting for client and upstream." []
-        Histogram "ringlane_route_duration_seconds" "As ringlane_request_duration_seconds, by route." ["route"]
+        Histogram Written::Phase(Phase::Overhead), "ringlane_request_overhead_seconds"
+            "What the proxy itself took: the duration less all waiting for client and upstream." []
+        Histogram Written::Routes, "ringlane_route_duration_seconds"
+            "As ringlane_request_duration_seconds, by route." ["route"]
     }
 }
 
@@ -252,7 +273,7 @@ fn labels(family: &Family) -> String {
     let (pairs, each) = match family.source {
         Source::Workers { spread, series, .. } => (of(series), spread == Spread::Each),
         Source::Process { series, .. } => (of(series), false),
-        Source::Written(names) => {
+        Source::Written(_, names) => {
             return names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         }
     };
@@ -266,4 +287,94 @@ fn labels(family: &Family) -> String {
         text = format!("{text}{comma}`worker`");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn series(family: &Family) -> Vec<Option<(&'static str, &'static str)>> {
+        match family.source {
+            Source::Workers { series, .. } => series.iter().map(|series| series.label).collect(),
+            Source::Process { series, .. } => series.iter().map(|series| series.label).collect(),
+            Source::Written(..) => Vec::new(),
+        }
+    }
+
+    fn is_name(name: &str) -> bool {
+        name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    }
+
+    #[test]
+    fn no_name_and_no_series_is_there_twice() {
+        let mut names = HashSet::new();
+        for family in FAMILIES {
+            assert!(names.insert(family.name), "{} twice", family.name);
+            let mut seen = HashSet::new();
+            for label in series(family) {
+                assert!(seen.insert(label), "{} {label:?} twice", family.name);
+            }
+        }
+    }
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for family in FAMILIES {
+            let Family { name, help, kind, .. } = family;
+            assert!(is_name(name), "{name}");
+            assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+            assert!(kind != &Kind::Histogram || name.ends_with("_seconds"), "{name}");
+            assert!(help.ends_with('.') && !help.contains(['\n', '|', '\\']), "{name}: {help}");
+            let labels = series(family);
+            assert!(
+                labels.len() < 2 || labels.iter().all(Option::is_some),
+                "{name}: a series lacks its label"
+            );
+            let label_names: HashSet<_> = labels.iter().flatten().map(|(name, _)| name).collect();
+            assert!(label_names.len() <= 1, "{name}: more than one label");
+            assert!(label_names.iter().all(|name| is_name(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_word_is_read_by_its_own_series() {
+        let counters = Counters::default();
+        counters.responses_5xx.add(5);
+        counters.timeouts_connect.add(7);
+        let mut found = Vec::new();
+        for family in FAMILIES {
+            if let Source::Workers { series, .. } = family.source {
+                for series in series {
+                    if (series.read)(&counters) > 0 {
+                        found.push((family.name, series.label, (series.read)(&counters)));
+                    }
+                }
+            }
+        }
+        assert_eq!(
+            found,
+            [
+                ("ringlane_responses_total", Some(("class", "5xx")), 5),
+                ("ringlane_timeouts_total", Some(("timeout", "connect")), 7),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_worker_shares_no_cache_line() {
+        assert_eq!(align_of::<Counters>(), 128);
+        assert_eq!(size_of::<Counters>() % 128, 0);
+    }
+
+    #[test]
+    fn the_documentation_names_every_metric() {
+        let text = metrics_markdown();
+        assert_eq!(text.lines().count(), FAMILIES.len() + 2);
+        assert!(text.contains("| `ringlane_responses_total` | counter | `class`: 1xx, 2xx, 3xx, 4xx, 5xx |"));
+        assert!(text.contains("| `ringlane_connections_active` | gauge | `worker` |"));
+        assert!(text.contains("| `ringlane_route_duration_seconds` | histogram | `route` |"));
+    }
 }
