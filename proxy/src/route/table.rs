@@ -72,3 +72,31 @@ impl RouteTable {
         None
     }
 }
+
+/// Two routes that can't be told apart, or one that the table can't hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildError {
+    /// Index in the order given to `build`.
+    pub route: usize,
+    /// The other route, when there are two.
+    pub other: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl RouteTable {
+    /// Stub.
+    pub fn build(
+        generation: u64,
+        routes: Vec<Route>,
+        upstreams: Vec<Arc<Upstream>>,
+        listeners: Vec<Arc<Listener>>,
+    ) -> Result<RouteTable, Vec<BuildError>> {
+        Ok(RouteTable {
+            generation,
+            routes: routes.into(),
+            upstreams: upstreams.into(),
+            listeners: listeners.into(),
+        })
+    }
+}
