@@ -100,3 +100,31 @@ impl RouteTable {
         })
     }
 }
+
+/// What became of one route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Index into `RouteTable::routes`.
+    pub route: usize,
+    /// Won, lost, or never asked.
+    pub outcome: Outcome,
+}
+
+/// What became of one route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Chosen.
+    Won,
+    /// The first condition that was not met.
+    LostOn(String),
+    /// It would do, but another comes first.
+    Shadowed,
+}
+
+impl RouteTable {
+    /// Stand-in.
+    pub fn explain(&self, request: &RequestView<'_>) -> Vec<Verdict> {
+        let _ = request;
+        Vec::new()
+    }
+}
