@@ -37,6 +37,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// In the order of the file.
     pub routes: Vec<Route>,
+    /// What is probably not what was meant, in the order of the file: for the log at start.
+    pub warnings: Vec<ConfigError>,
     /// The same as JSON, in the config's own words, defaults filled in; see [`Config::masked`].
     pub(super) in_force: serde_json::Value,
 }

@@ -9,8 +9,11 @@ pub mod compile;
 pub mod config;
 pub mod error;
 pub mod identities;
+mod in_force;
 mod load;
+pub(crate) mod raw;
 pub mod resolve;
+mod validate;
 
 pub use compile::compile;
 pub use identities::Identities;
