@@ -7,12 +7,10 @@ pub mod action;
 pub mod host;
 pub mod listener;
 pub mod path;
-pub mod pattern_error;
 pub mod precedence;
 pub mod predicate;
 pub mod table;
 
 pub use action::{Action, Redirect, Respond, Split};
 pub use listener::Listener;
-pub use pattern_error::PatternError;
-pub use table::{BuildError, Outcome, RequestView, Route, RouteTable, Selected, Verdict};
+pub use table::{Route, RouteTable, Selected};

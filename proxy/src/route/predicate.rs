@@ -5,7 +5,7 @@ use http::{HeaderName, Method};
 use super::{host::HostPattern, path::PathPattern};
 
 /// All conditions of one route; an empty list means that anything will do.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Predicates {
     /// One of these hosts.
     pub hosts: Box<[HostPattern]>,
@@ -28,17 +28,4 @@ pub enum ValuePattern {
     Exact(Box<str>),
     /// Matches (unanchored unless the pattern says so).
     Regex(regex::bytes::Regex),
-}
-
-impl ValuePattern {
-    /// Stand-in.
-    pub fn regex(text: &str) -> Result<Self, super::PatternError> {
-        let error = |error: regex::Error| {
-            super::PatternError::new(
-                format!("`{text}` is not a regular expression"),
-                error.to_string().lines().last().unwrap_or_default().trim(),
-            )
-        };
-        regex::bytes::RegexBuilder::new(text).size_limit(1024 * 1024).build().map(Self::Regex).map_err(error)
-    }
 }
