@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 
-use super::{action::Action, listener::Listener, predicate::Predicates};
+use super::{action::Action, index::Index, listener::Listener, predicate::Predicates};
 use crate::{http::HeaderEdits, upstream::Upstream};
 
 /// One route, compiled.
@@ -52,7 +52,7 @@ pub struct Selected<'t> {
     pub prefix_len: usize,
 }
 
-/// Immutable routes, upstreams and listeners. Built by the control thread, read by workers.
+/// Immutable routes, upstreams and listeners. Built by the control thread (`RouteTable::build`), read by workers.
 #[derive(Debug)]
 pub struct RouteTable {
     /// Counts tables: the published one has the highest.
@@ -63,12 +63,18 @@ pub struct RouteTable {
     pub upstreams: Box<[Arc<Upstream>]>,
     /// Settings of each listener.
     pub listeners: Box<[Arc<Listener>]>,
+    /// Where `select` looks.
+    pub(super) index: Index,
 }
 
 impl RouteTable {
     /// The route that serves `request`, or none (404).
+    ///
+    /// Equals a linear scan of all (route, host) pairs in order of precedence. Nothing is allocated, except by regexes
+    /// (the `regex` crate keeps scratch space, and a host with many asks them as a set), by matchit for a path with
+    /// more than three parameters, and for an encoded query value that a regex wants to see.
     pub fn select(&self, request: &RequestView<'_>) -> Option<Selected<'_>> {
-        let _ = request;
-        None
+        let (route, prefix_len) = self.index.find(&self.routes, request)?;
+        Some(Selected { route: self.routes.get(route as usize)?, prefix_len })
     }
 }
