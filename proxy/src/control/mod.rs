@@ -1,1 +1,3 @@
 //! Change over time.
+
+pub mod admin;
