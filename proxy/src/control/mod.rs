@@ -5,6 +5,7 @@
 //!                                                               names -> resolve ----^
 //! ```
 
+pub mod admin;
 pub mod compile;
 pub mod config;
 pub mod error;
