@@ -8,7 +8,7 @@ use super::{
     resolve::Resolved,
 };
 use crate::{
-    route::{Listener, Route, RouteTable, table::BuildError},
+    route::{BuildError, Listener, Route, RouteTable},
     upstream::{Address, Endpoint, Upstream},
 };
 

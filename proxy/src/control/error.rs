@@ -7,7 +7,7 @@ use std::{fmt, ops::Range};
 /// `Display` writes it as compilers do:
 ///
 /// ```text
-/// ringlane.toml:7:1: listeners[0].adress: unknown key `adress`
+/// ringlane.toml:7:1: listeners[0].adress: unknown key
 ///     7 | adress = "0.0.0.0:8080"
 ///       | ^^^^^^
 ///   hint: did you mean `address`?
@@ -43,6 +43,8 @@ pub struct Excerpt {
 
 /// Characters of a line that an excerpt shows.
 const EXCERPT_CHARS_MAX: usize = 100;
+/// Stands for what is cut off.
+const CUT: &str = "...";
 /// Characters shown before the fault in a line that is cut.
 const EXCERPT_CHARS_BEFORE: usize = 60;
 
@@ -151,11 +153,16 @@ fn floor(text: &str, at: usize) -> usize {
 }
 
 fn excerpt(line: &str, start: usize, width: usize) -> Excerpt {
-    let count = line.chars().count();
-    let cut = if count > EXCERPT_CHARS_MAX { start.saturating_sub(EXCERPT_CHARS_BEFORE) } else { 0 };
-    let shown = line.chars().skip(cut).take(EXCERPT_CHARS_MAX);
-    let text: String = shown.map(|it| if it.is_control() { ' ' } else { it }).collect();
-    let start = start - cut;
-    let width = width.min(text.chars().count().saturating_sub(start)).max(1);
-    Excerpt { text, start, width }
+    let plain: Vec<char> = line.chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
+    if plain.len() <= EXCERPT_CHARS_MAX {
+        let width = width.min(plain.len().saturating_sub(start)).max(1);
+        return Excerpt { text: plain.into_iter().collect(), start, width };
+    }
+    let from = start.saturating_sub(EXCERPT_CHARS_BEFORE).min(plain.len() - EXCERPT_CHARS_MAX);
+    let to = from + EXCERPT_CHARS_MAX;
+    let (before, after) = (if from > 0 { CUT } else { "" }, if to < plain.len() { CUT } else { "" });
+    let shown: String = plain[from..to].iter().collect();
+    let start = start - from;
+    let width = width.min(EXCERPT_CHARS_MAX.saturating_sub(start)).max(1);
+    Excerpt { text: format!("{before}{shown}{after}"), start: start + before.len(), width }
 }

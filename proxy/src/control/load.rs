@@ -115,9 +115,20 @@ fn try_table(config: &Config, root: &Root, findings: &mut Findings) {
         Some(if route.r#match.given { route.r#match.place } else { route.place })
     };
     for error in errors {
-        let made = findings.error(place(error.route).unwrap_or(root.routes.place), error.message);
-        if let Some(other) = error.other.and_then(place) {
-            made.other(other);
+        // The later one of two is in the way of the earlier.
+        let at = error.routes.last().and_then(|it| place(*it)).unwrap_or(root.routes.place);
+        let (message, hint) = match error.message.split_once("; ") {
+            Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+            None => (error.message, None),
+        };
+        let mut made = findings.error(at, message);
+        if let [first, _, ..] = error.routes.as_slice()
+            && let Some(first) = place(*first)
+        {
+            made = made.other(first);
+        }
+        if let Some(hint) = hint {
+            made.hint(hint);
         }
     }
 }

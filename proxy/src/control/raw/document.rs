@@ -225,6 +225,20 @@ impl<'d> Node<'d> {
         }
     }
 
+    /// The name that a TOML header has for this table: its keys without the places in lists.
+    pub(crate) fn table_name(self) -> String {
+        let (mut keys, mut at) = (Vec::new(), Some(self.id));
+        while let Some(id) = at {
+            let data = &self.document.nodes[id];
+            if let Step::Key(key) = &data.step {
+                keys.push(key.as_str());
+            }
+            at = data.parent;
+        }
+        keys.reverse();
+        keys.join(".")
+    }
+
     /// Elements of a list or entries of a table; none for anything else.
     pub(crate) fn children(self) -> impl Iterator<Item = Node<'d>> {
         let ids: &[usize] = match self.value() {

@@ -101,14 +101,21 @@ impl<'d, 'f> Reader<'d, 'f> {
         }
     }
 
-    pub(crate) fn field<S: Spec>(&mut self, key: &str, presence: Presence, spec: &S) -> Field<S::Out> {
+    /// Reads the entry `key`. `doc` is its description.
+    pub(crate) fn field<T: Section, S: Spec>(
+        &mut self,
+        key: &'static str,
+        doc: &[&str],
+        presence: Presence,
+        spec: &S,
+    ) -> Field<S::Out> {
         if let Some(child) = self.node.get(key) {
             return Field { value: spec.read(child, self.findings), place: child.place(), given: true };
         }
         let place = self.node.place();
         let value = match presence {
             Presence::Required => {
-                self.findings.error(place, format!("the key `{key}` is missing")).below(key);
+                self.missing::<T>(key, doc, !spec.keys().is_empty());
                 None
             }
             Presence::Optional => None,
@@ -121,27 +128,44 @@ impl<'d, 'f> Reader<'d, 'f> {
         Field { value, place, given: false }
     }
 
+    fn missing<T: Section>(&mut self, key: &'static str, doc: &[&str], is_tables: bool) {
+        // A misspelt key is reported as such, once.
+        let unknown = |it: &Node<'_>| !T::KEYS.contains(&it.key());
+        let misspelt = |it: Node<'_>| suggest::nearest(it.key(), T::KEYS) == Some(key);
+        if self.node.children().filter(unknown).any(misspelt) {
+            return;
+        }
+        let (what, hint) = if is_tables {
+            (format!("there are no {key}"), format!("add a table [[{key}]]"))
+        } else {
+            ("missing key".to_owned(), doc_text(doc))
+        };
+        self.findings.error(self.node.place(), what).below(key).hint(hint);
+    }
+
     /// Finds keys that are not among those of `T`.
     pub(crate) fn close<T: Section>(self) {
         for child in self.node.children().filter(|it| !T::KEYS.contains(&it.key())) {
             let key = child.key();
-            let hint = hint_for_unknown::<T>(key);
-            self.findings.error(child.key_place(), format!("unknown key `{key}`")).hint(hint);
+            let hint = hint_for_unknown::<T>(key, &self.node.table_name());
+            self.findings.error(child.key_place(), "unknown key").hint(hint);
         }
     }
 }
 
-fn hint_for_unknown<T: Section>(key: &str) -> String {
+/// What may have been meant by `key` in the table that TOML calls `table` (empty: the whole file).
+fn hint_for_unknown<T: Section>(key: &str, table: &str) -> String {
     if let Some(meant) = suggest::nearest(key, T::KEYS) {
         return format!("did you mean `{meant}`?");
     }
+    let below = |name: &str| if table.is_empty() { name.to_owned() } else { format!("{table}.{name}") };
     let tables = T::tables();
-    if let Some((table, _)) = tables.iter().find(|(_, keys)| keys.contains(&key)) {
-        return format!("`{key}` belongs in `{table}`, as `{table}.{key}`");
+    if let Some((name, _)) = tables.iter().find(|(_, keys)| keys.contains(&key)) {
+        return format!("put it into [{}]", below(name));
     }
-    for (table, keys) in &tables {
+    for (name, keys) in &tables {
         if let Some(meant) = suggest::nearest(key, keys) {
-            return format!("did you mean `{table}.{meant}`?");
+            return format!("did you mean `{meant}` in [{}]?", below(name));
         }
     }
     format!("the keys here are {}", T::KEYS.join(", "))
@@ -226,8 +250,9 @@ macro_rules! section {
                 let mut reader = $crate::control::raw::section::Reader::open(node, findings)?;
                 let read = $Name {
                     place: node.place(),
-                    $( $key: reader.field(
+                    $( $key: reader.field::<Self, _>(
                         $crate::control::raw::section::key_name(stringify!($key)),
+                        &[$($key_doc),*],
                         $crate::control::raw::section::presence!($presence $(($($default)*))?),
                         &$spec,
                     ), )*

@@ -1,6 +1,9 @@
 //! Values written as strings: names, addresses, hosts, paths, fields.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use http::{HeaderName, HeaderValue, Method};
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -212,17 +215,15 @@ fn parse_target(text: &str) -> Result<Target, Fault> {
             format!("without scheme and path: \"{host}{port}\"")
         }));
     }
-    if let Ok(address) = text.parse::<std::net::Ipv6Addr>() {
-        return Err(fault(format!("IPv6 addresses go in brackets: \"[{address}]:8080\"")));
-    }
     let Some((host, port)) = text.rsplit_once(':') else {
-        return Err(fault(format!(
-            "add a port: \"{}:8080\"",
-            if text.is_empty() { "127.0.0.1" } else { text }
-        )));
+        let host = if text.is_empty() { "127.0.0.1" } else { text };
+        return Err(fault(format!("add a port: \"{host}:8080\"")));
     };
-    if let Ok(address) = host.parse::<std::net::Ipv6Addr>() {
+    if let (Ok(address), Ok(port)) = (host.parse::<Ipv6Addr>(), port.parse::<u16>()) {
         return Err(fault(format!("IPv6 addresses go in brackets: \"[{address}]:{port}\"")));
+    }
+    if let Ok(address) = text.trim_matches(['[', ']']).parse::<Ipv6Addr>() {
+        return Err(fault(format!("IPv6 addresses go in brackets, with a port: \"[{address}]:8080\"")));
     }
     let Ok(port) = port.parse::<u16>() else {
         return Err(fault(format!("{port:?} is not a port, 1 to 65535")));
