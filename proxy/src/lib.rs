@@ -1,8 +1,14 @@
 //! Being built.
 
 pub mod control;
+pub mod error;
 pub mod http;
 pub mod limits;
 pub mod observe;
 pub mod route;
+pub mod server;
 pub mod upstream;
+pub mod worker;
+
+/// The package's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -12,6 +12,7 @@ pub mod error;
 pub mod identities;
 mod in_force;
 mod load;
+pub mod publish;
 pub(crate) mod raw;
 pub mod resolve;
 mod validate;
