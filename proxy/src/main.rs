@@ -1,16 +1,23 @@
 //! The binary: everything is in the library.
 
+use std::process::ExitCode;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() {
+fn main() -> ExitCode {
     let path = std::path::PathBuf::from(std::env::args().last().unwrap_or_default());
     match ringlane::control::config::load(&path) {
-        Ok(config) => {
-            if let Err(error) = ringlane::server::run(&path, config) {
+        Ok(config) => match ringlane::server::run(&path, config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
                 eprintln!("{error}");
+                ExitCode::from(70)
             }
+        },
+        Err(errors) => {
+            errors.iter().for_each(|it| eprintln!("{it}"));
+            ExitCode::from(1)
         }
-        Err(errors) => errors.iter().for_each(|it| eprintln!("{it}")),
     }
 }
