@@ -19,5 +19,7 @@
 #[macro_use]
 mod harness;
 
+mod pool;
+mod queue;
 mod runtime;
 mod smoke;
