@@ -165,6 +165,8 @@ async fn both(
     };
     progress.request_bytes += received.get();
     let keep = result?;
+    // The client may take its time with the rest: the upstream's connection is not held for it.
+    drop(upstream);
     if keep && !reader.is_done() {
         super::connection::drain(client, buf, reader).await?;
     }
