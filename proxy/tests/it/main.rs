@@ -23,3 +23,5 @@ mod pool;
 mod queue;
 mod runtime;
 mod smoke;
+mod stale;
+mod upstream_faults;
