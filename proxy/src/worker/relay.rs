@@ -45,7 +45,8 @@ pub async fn download(
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     let worker = &client.worker;
-    let mut passed = take(body, bytes, &mut out, framing)?;
+    // Until the first write the client has seen nothing of this response: it can still be told what went wrong.
+    let mut passed = take(body, bytes, &mut out, framing).inspect_err(|_| progress.status = 0)?;
     progress.response_bytes += out.len() as u64;
     let mut out = client.write(out).await?;
     if body.is_done() {
