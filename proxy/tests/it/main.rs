@@ -19,6 +19,8 @@
 #[macro_use]
 mod harness;
 
+mod endpoints;
+mod names;
 mod pool;
 mod queue;
 mod runtime;
