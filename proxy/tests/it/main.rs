@@ -26,4 +26,6 @@ mod queue;
 mod runtime;
 mod smoke;
 mod stale;
+mod timeouts;
+mod timeouts_whole;
 mod upstream_faults;
