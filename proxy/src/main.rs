@@ -1,10 +1,10 @@
 //! The binary: everything is in the library.
 
-fn main() {
-    for file in std::env::args().skip(1) {
-        match ringlane::control::config::load(file.as_ref()) {
-            Ok(config) => println!("{config:#?}"),
-            Err(errors) => errors.iter().for_each(|it| eprintln!("{it}")),
-        }
-    }
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    ringlane::cli::main()
 }

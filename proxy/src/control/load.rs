@@ -31,7 +31,9 @@ pub fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
 fn read(path: &Path, file: &str) -> Result<String, ConfigError> {
     let unreadable = |error: std::io::Error| {
         let hint = match error.kind() {
-            std::io::ErrorKind::NotFound => Some("name the file with --config FILE".to_owned()),
+            std::io::ErrorKind::NotFound if path.is_relative() => {
+                std::env::current_dir().ok().map(|it| format!("it was looked for in {}", it.display()))
+            }
             std::io::ErrorKind::PermissionDenied => {
                 Some("the user that runs ringlane must be able to read it".to_owned())
             }

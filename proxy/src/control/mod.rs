@@ -7,12 +7,14 @@
 
 pub mod compile;
 pub mod config;
+pub mod describe;
 pub mod error;
 pub mod identities;
 mod in_force;
 mod load;
 pub(crate) mod raw;
 pub mod resolve;
+pub mod schema;
 mod validate;
 
 pub use compile::compile;
