@@ -1,8 +1,9 @@
 //! The bare forwarder: what a proxy on this runtime costs before it does anything a proxy is for.
 //!
 //! Read, take a pooled upstream connection, write, read, write. A head is looked at only for where it ends and how
-//! long its body is. No routes, no headers added, no timeouts, no chunked bodies. The distance of a real proxy to it
-//! is the price of being one.
+//! long its body is. No routes, no headers added, no timeouts, no chunked bodies; of the connection options only a
+//! client's `close`, so that upstream connections outlive it. The distance of a real proxy to it is the price of being
+//! one.
 use std::{cell::RefCell, io, net::SocketAddr, rc::Rc};
 
 use clap::Args;
@@ -83,14 +84,19 @@ async fn serve(mut client: TcpStream, upstream: SocketAddr, pool: Pool) -> io::R
                 server
             }
         };
-        request = relay(&mut client, &mut server, request).await?;
-        response = relay(&mut server, &mut client, response).await?;
+        let close;
+        (request, close) = relay(&mut client, &mut server, request).await?;
+        (response, _) = relay(&mut server, &mut client, response).await?;
         pool.borrow_mut().push(server);
+        if close {
+            return Ok(());
+        }
     }
 }
 
-/// Forwards one message, of which `buf` may hold a beginning; returns the buffer, emptied.
-async fn relay(from: &mut TcpStream, to: &mut TcpStream, mut buf: Vec<u8>) -> io::Result<Vec<u8>> {
+/// Forwards one message, of which `buf` may hold a beginning; returns the buffer, emptied, and whether the sender
+/// wants to close.
+async fn relay(from: &mut TcpStream, to: &mut TcpStream, mut buf: Vec<u8>) -> io::Result<(Vec<u8>, bool)> {
     let mut searched = 0;
     let head_end = loop {
         if let Some(end) = find_head_end(&buf, searched) {
@@ -102,7 +108,8 @@ async fn relay(from: &mut TcpStream, to: &mut TcpStream, mut buf: Vec<u8>) -> io
         }
         buf = read_some(from, buf).await?;
     };
-    let total = head_end as u64 + content_length(&buf[..head_end]);
+    let (body, close) = scan(&mut buf[..head_end]);
+    let total = head_end as u64 + body;
     let mut forwarded = 0;
     loop {
         forwarded += buf.len() as u64;
@@ -111,7 +118,7 @@ async fn relay(from: &mut TcpStream, to: &mut TcpStream, mut buf: Vec<u8>) -> io
         buf = written;
         buf.clear();
         if forwarded >= total {
-            return Ok(buf);
+            return Ok((buf, close));
         }
         buf = read_some(from, buf).await?;
     }
@@ -125,27 +132,41 @@ async fn read_some(from: &mut TcpStream, buf: Vec<u8>) -> io::Result<Vec<u8>> {
     Ok(buf)
 }
 
-/// The value of the first `Content-Length`, 0 without one.
-fn content_length(head: &[u8]) -> u64 {
-    const NAME: &[u8] = b"content-length:";
-    let mut rest = head;
-    while let Some(end) = memchr(b'\n', rest) {
-        let line = &rest[..end];
-        if line.len() > NAME.len() && line[..NAME.len()].eq_ignore_ascii_case(NAME) {
-            return parse_decimal(line[NAME.len()..].trim_ascii()).unwrap_or(0);
+/// Reads `Content-Length` (0 without one) and whether there is a `Connection: close`, which is made a header without
+/// a meaning: it is for this connection only, and renaming it in place moves no bytes.
+fn scan(head: &mut [u8]) -> (u64, bool) {
+    const LENGTH: &[u8] = b"content-length:";
+    const CLOSE: &[u8] = b"connection: close\r";
+    let (mut length, mut close, mut at) = (0, false, 0);
+    while let Some(end) = memchr(b'\n', &head[at..]) {
+        let line = &mut head[at..at + end];
+        match line.first() {
+            Some(b'C' | b'c')
+                if line.len() > LENGTH.len() && line[..LENGTH.len()].eq_ignore_ascii_case(LENGTH) =>
+            {
+                length = parse_decimal(line[LENGTH.len()..].trim_ascii()).unwrap_or(0);
+            }
+            Some(b'C' | b'c') if line.eq_ignore_ascii_case(CLOSE) => {
+                close = true;
+                line[0] = b'X';
+            }
+            _ => {}
         }
-        rest = &rest[end + 1..];
+        at += end + 1;
     }
-    0
+    (length, close)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::content_length;
+    use super::scan;
 
     #[test]
-    fn the_length_is_found_in_any_case() {
-        assert_eq!(content_length(b"HTTP/1.1 200 OK\r\nA: b\r\ncontent-LENGTH: 42\r\n\r\n"), 42);
-        assert_eq!(content_length(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 0);
+    fn length_and_close_are_found_in_any_case() {
+        let mut head = b"HTTP/1.1 200 OK\r\nA: b\r\ncontent-LENGTH: 42\r\n\r\n".to_vec();
+        assert_eq!(scan(&mut head), (42, false));
+        let mut head = b"GET / HTTP/1.1\r\nConnection: close\r\nHost: a\r\n\r\n".to_vec();
+        assert_eq!(scan(&mut head), (0, true));
+        assert_eq!(head, b"GET / HTTP/1.1\r\nXonnection: close\r\nHost: a\r\n\r\n");
     }
 }

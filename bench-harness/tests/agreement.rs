@@ -131,9 +131,15 @@ fn the_floor_changes_nothing() {
             Server::start(&["floor", "--listen", "127.0.0.1:0", "--upstream", &upstream, "--driver", driver]);
         let small = drive(&floor, "/bytes/13", &format!("-c 4 --pid {}", floor.child.id()));
         let large = drive(&floor, "/bytes/1000000", "-c 2");
-        assert_clean(&small);
-        assert_clean(&large);
-        assert_eq!(echo.stats().requests, small.tally.requests_all + large.tally.requests_all);
+        let fresh = drive(&floor, "/bytes/13", "-c 2 --new-connection");
+        let mut requests = 0;
+        for outcome in [&small, &large, &fresh] {
+            assert_clean(outcome);
+            requests += outcome.tally.requests_all;
+        }
+        let stats = echo.stats();
+        assert_eq!(stats.requests, requests);
+        assert!(stats.connections <= 4 + 2, "the floor keeps its upstream connections: {stats:?}");
         assert!(small.cpu_us.is_some_and(|us| us > 0.0));
     }
 }

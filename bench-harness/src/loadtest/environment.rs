@@ -63,7 +63,7 @@ impl Environment {
     }
 
     pub(super) fn describe(&self) -> String {
-        self.lines().iter().map(|(name, value)| format!("{name:<12}  {value}\n")).collect()
+        self.lines().iter().map(|(name, value)| format!("{name:<12}  {value}\n")).collect::<String>() + "\n"
     }
 }
 

@@ -126,6 +126,7 @@ mod tests {
             rounds: rounds.collect(),
             origin_connections: 0,
             disagreements: Vec::new(),
+            foreign_cores: Vec::new(),
             latency: Tally::new().unwrap().latency,
         }
     }

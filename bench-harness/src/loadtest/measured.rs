@@ -84,6 +84,8 @@ pub struct Measured {
     pub origin_connections: u64,
     /// What the origin's counters say against it; any is an error.
     pub disagreements: Vec<String>,
+    /// Cores' worth of CPU time that others used, round by round.
+    pub foreign_cores: Vec<f64>,
     /// Latencies of all rounds together.
     #[serde(skip)]
     pub latency: Histogram<u64>,

@@ -64,7 +64,7 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
     if let Some(core) = cores.load {
         runtime::pin(core)?;
     }
-    println!("measuring {}; files in {}\n", subjects.names().join(", "), dir.display());
+    println!("measuring\n{}files in {}\n", subjects.describe(), dir.display());
     let measured = series::run(args, &scenarios, &subjects, cores)?;
     drop(subjects);
 

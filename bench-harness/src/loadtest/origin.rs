@@ -8,6 +8,10 @@ use std::{
 use crate::{
     echo::stats::Snapshot,
     fault::{At, Fault, Result},
+    http::{
+        find_head_end,
+        response::{self, Framing},
+    },
 };
 
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,14 +36,30 @@ fn get(address: SocketAddr, path: &str) -> Result<String> {
     let place = format!("GET {path} from {address}");
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).at(&place)?;
     stream.set_read_timeout(Some(TIMEOUT)).at(&place)?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).at(&place)?;
-    let mut response = String::new();
-    stream.read_to_string(&mut response).at(&place)?;
-    match response.split_once("\r\n\r\n") {
-        Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(body.to_owned()),
-        _ => {
-            Err(Fault::new(format!("{place}: {:.100}", response.lines().next().unwrap_or("an empty answer"))))
+    let (mut reply, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        if let Some(body) = complete(&reply).at(&place)? {
+            return Ok(body);
         }
+        match stream.read(&mut piece).at(&place)? {
+            0 => return Err(Fault::new(format!("{place}: closed after {} bytes", reply.len()))),
+            n => reply.extend_from_slice(&piece[..n]),
+        }
+    }
+}
+
+/// The body, once `reply` holds all of it.
+fn complete(reply: &[u8]) -> Result<Option<String>> {
+    let Some(end) = find_head_end(reply, 0) else { return Ok(None) };
+    let head = response::parse(&reply[..end], false).map_err(Fault::new)?;
+    match (head.status, head.framing) {
+        (200, Framing::Length(n)) => {
+            let body = reply.get(end..end + n as usize);
+            Ok(body.map(|body| String::from_utf8_lossy(body).into_owned()))
+        }
+        (200, _) => Err(Fault::new("an answer without a Content-Length")),
+        (status, _) => Err(Fault::new(format!("status {status}"))),
     }
 }

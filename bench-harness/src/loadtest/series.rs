@@ -1,6 +1,6 @@
 //! The measuring itself: for each scenario, rounds of one run per subject, in turn, so that what disturbs the machine
 //! for a while disturbs all of them alike.
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{
     Cores,
@@ -11,6 +11,7 @@ use super::{
     subject::{Subject, Subjects},
 };
 use crate::{
+    cpu,
     echo::stats::Snapshot,
     fault::Result,
     load::{
@@ -38,37 +39,58 @@ pub(super) fn run(
     let mut display = Display::series((args.warmup + args.duration) * runs as u32);
     let mut all = Vec::new();
     for scenario in scenarios {
-        let mut measured = Vec::new();
-        for subject in &subjects.all {
-            measured.push(begin(scenario, subject)?);
-        }
+        let mut measured =
+            subjects.all.iter().map(|subject| begin(scenario, subject)).collect::<Result<Vec<_>>>()?;
         // Round 0 warms caches, pools and the allocator, and is thrown away.
         for round in 0..=scenario.rounds {
             for (subject, measured) in subjects.all.iter().zip(&mut measured) {
-                let label = match round {
-                    0 => format!("{} {}, warm-up", scenario.name, subject.name),
-                    n => format!("{} {}, round {n} of {}", scenario.name, subject.name, scenario.rounds),
-                };
-                display.next(label);
+                display.next(label(scenario, subject, round));
                 let plan = plan(args, scenario, subject, cores)?;
-                let before = subjects.origin.map(origin::stats).transpose()?;
-                let outcome = load::run(&plan, &mut |progress| display.show(progress))?;
-                let after = subjects.origin.map(origin::stats).transpose()?;
-                let figures = Figures::of(&outcome, plan.connections);
-                display.note(&describe(&figures));
-                note_disagreements(measured, &figures, before.zip(after));
-                if round > 0 {
-                    measured.latency = merged(&measured.latency, &outcome.tally)?;
-                    measured.rounds.push(figures);
-                } else if figures.errors > 0 {
-                    measured.disagreements.push(format!("warm-up: {}", figures.errors_text()));
-                }
+                one_run(&plan, round, subjects, measured, &mut display)?;
             }
         }
         all.extend(measured);
     }
     display.finish();
     Ok(all)
+}
+
+fn label(scenario: &Scenario, subject: &Subject, round: usize) -> String {
+    match round {
+        0 => format!("{} {}, warm-up", scenario.name, subject.name),
+        n => format!("{} {}, round {n} of {}", scenario.name, subject.name, scenario.rounds),
+    }
+}
+
+fn one_run(
+    plan: &Plan,
+    round: usize,
+    subjects: &Subjects,
+    measured: &mut Measured,
+    display: &mut Display,
+) -> Result<()> {
+    let before = subjects.origin.map(origin::stats).transpose()?;
+    let (started, busy, ours) = (Instant::now(), cpu::machine(), subjects.cpu_time()?);
+    let outcome = load::run(plan, &mut |progress| display.show(progress))?;
+    let (elapsed, busy, ours) = (started.elapsed(), cpu::machine() - busy, subjects.cpu_time()? - ours);
+    let after = subjects.origin.map(origin::stats).transpose()?;
+
+    let figures = Figures::of(&outcome, plan.connections);
+    let foreign = busy.saturating_sub(ours).as_secs_f64() / elapsed.as_secs_f64();
+    display.note(&describe(&figures, foreign));
+    note_disagreements(measured, &figures, before.zip(after));
+    if round > 0 {
+        measured.latency = merged(&measured.latency, &outcome.tally)?;
+        measured.rounds.push(figures);
+        measured.foreign_cores.push(foreign);
+    } else if figures.errors > 0 {
+        measured.disagreements.push(format!(
+            "warm-up: {}: {}",
+            figures.errors_text(),
+            figures.error_examples.join("; ")
+        ));
+    }
+    Ok(())
 }
 
 fn begin(scenario: &Scenario, subject: &Subject) -> Result<Measured> {
@@ -79,6 +101,7 @@ fn begin(scenario: &Scenario, subject: &Subject) -> Result<Measured> {
         rounds: Vec::new(),
         origin_connections: 0,
         disagreements: Vec::new(),
+        foreign_cores: Vec::new(),
         latency: Tally::new()?.latency,
     })
 }
@@ -128,10 +151,10 @@ fn note_disagreements(measured: &mut Measured, figures: &Figures, stats: Option<
     measured.origin_connections += after.connections - before.connections - 1;
 }
 
-fn describe(figures: &Figures) -> String {
+fn describe(figures: &Figures, foreign: f64) -> String {
     let cpu = figures.cpu_us_per_request.map_or(String::new(), |us| format!("{us:.2} us CPU per request, "));
     format!(
-        "{:.0} requests/s, {cpu}p99 {} us, {} errors",
+        "{:.0} requests/s, {cpu}p99 {} us, {} errors, others used {foreign:.2} cores",
         figures.requests_per_second,
         figures.latency_us.p99,
         figures.errors_text()

@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use super::{
@@ -14,6 +15,7 @@ use super::{
     proxy_config::{free_address, rewrite},
 };
 use crate::{
+    cpu,
     fault::{At, Fault, Result},
     load::options::{parse_url, resolve},
 };
@@ -75,8 +77,19 @@ impl Subjects {
         Ok(Self { all: starter.all, origin: Some(origin) })
     }
 
-    pub(super) fn names(&self) -> Vec<&str> {
-        self.all.iter().map(|subject| subject.name.as_str()).collect()
+    /// A line for each, for people who want to look at one from outside.
+    pub(super) fn describe(&self) -> String {
+        let line = |subject: &Subject| {
+            let pid = subject.pid.map_or(String::new(), |pid| format!("  pid {pid}"));
+            format!("  {:<14}  {}{pid}\n", subject.name, subject.address)
+        };
+        self.all.iter().map(line).collect()
+    }
+
+    /// CPU time that this process and everything it started used so far.
+    pub(super) fn cpu_time(&self) -> Result<Duration> {
+        let pids = self.all.iter().filter_map(|subject| subject.pid);
+        Ok(cpu::own() + pids.map(cpu::process_tree).sum::<Result<Duration>>()?)
     }
 }
 

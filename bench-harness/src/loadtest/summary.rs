@@ -8,6 +8,9 @@ use super::{
 };
 use crate::report::table;
 
+/// Others that use more of the machine than this, in cores, make figures doubtful.
+const FOREIGN_CORES_MAX: f64 = 0.15;
+
 /// A spread of CPU times this wide, relative to its median, means that the machine did something else meanwhile.
 const NOISY_SPREAD: f64 = 0.35;
 
@@ -121,6 +124,11 @@ fn notes(measured: &[Measured]) -> Vec<String> {
             && cpu.max - cpu.min > NOISY_SPREAD * cpu.median
         {
             notes.push(format!("noisy: {place}: CPU per request {} us over the rounds", range(cpu)));
+        }
+        if let Some(foreign) = Spread::of(one.foreign_cores.iter().copied())
+            && foreign.median > FOREIGN_CORES_MAX
+        {
+            notes.push(format!("noisy: {place}: other processes used {} cores meanwhile", range(foreign)));
         }
         let requests: u64 = one.rounds.iter().map(|round| round.requests_all).sum();
         let is_proxy = matches!(one.kind, Kind::Floor | Kind::Ringlane | Kind::Peer);

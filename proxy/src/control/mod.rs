@@ -5,6 +5,7 @@
 //!                                                               names -> resolve ----^
 //! ```
 
+pub mod admin;
 pub mod compile;
 pub mod config;
 pub mod describe;
@@ -12,6 +13,7 @@ pub mod error;
 pub mod identities;
 mod in_force;
 mod load;
+pub mod publish;
 pub(crate) mod raw;
 pub mod resolve;
 pub mod schema;

@@ -188,6 +188,7 @@ fn lower(bytes: &[u8]) -> [u8; NAME_BYTES_MAX] {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 

@@ -21,6 +21,8 @@ mod redirect;
 mod rewrite;
 mod split;
 pub mod table;
+#[cfg(test)]
+mod tests;
 
 pub use action::{Action, Respond};
 pub use build::BuildError;
