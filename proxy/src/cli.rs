@@ -17,7 +17,8 @@ use http::{HeaderName, HeaderValue, Method};
 
 use crate::{
     control::{config, schema},
-    doctor, server,
+    doctor,
+    server::{self, ServerError},
 };
 use output::{print, report_errors, report_warnings};
 
@@ -164,6 +165,7 @@ fn with_config(path: &Path, then: impl FnOnce(config::Config) -> ExitCode) -> Ex
 fn serve(path: &Path, config: config::Config) -> ExitCode {
     match server::run(path, config) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error @ ServerError::Compile(_)) => fail(EXIT_OURS, &error.to_string()),
         Err(error) => fail(EXIT_CONFIG, &error.to_string()),
     }
 }

@@ -48,8 +48,7 @@ fn limits(root: &Path, groups: &str) -> Limits {
 
 impl Limits {
     fn add(&mut self, other: Limits) {
-        let least = |a: Option<f64>, b: Option<f64>| a.into_iter().chain(b).reduce(f64::min);
-        self.cpus = least(self.cpus, other.cpus);
+        self.cpus = self.cpus.into_iter().chain(other.cpus).reduce(f64::min);
         self.memory_bytes = self.memory_bytes.into_iter().chain(other.memory_bytes).min();
     }
 }

@@ -44,15 +44,17 @@ pub(super) fn memlock(limit: Option<Limit>) -> Finding {
     }
 }
 
-/// Open files.
+/// Open files. The server raises the soft limit to the hard one, so the hard one counts.
 pub(super) fn open_files(limit: Option<Limit>) -> Finding {
     const WHAT: &str = "open files";
-    const ADVICE: &str = "each client and each upstream connection takes one: ulimit -n 1048576, \
-                          or LimitNOFILE=1048576 of systemd";
+    const ADVICE: &str = "each client and each upstream connection takes one: raise the hard limit, by\n\
+                          LimitNOFILE=1048576 of systemd, --ulimit nofile=1048576 of docker, or limits.conf";
     let Some(Limit { soft, hard }) = limit else { return Finding::ok(WHAT, "unknown") };
-    let found =
-        format!("{} (hard limit {})", show(soft, |it| it.to_string()), show(hard, |it| it.to_string()));
-    match soft {
+    let mut found = show(hard, |it| it.to_string());
+    if soft < hard {
+        found.push_str(&format!(" (raised from {soft} at start)"));
+    }
+    match hard {
         ..OPEN_FILES_MIN => Finding::fail(WHAT, found, ADVICE),
         OPEN_FILES_MIN..OPEN_FILES_GOOD => Finding::warn(WHAT, found, ADVICE),
         _ => Finding::ok(WHAT, found),
@@ -83,14 +85,14 @@ mod tests {
 
     #[test]
     fn files() {
-        for (soft, outcome) in [
+        for (hard, outcome) in [
             (256, Outcome::Fail),
             (1024, Outcome::Warn),
             (20_000, Outcome::Warn),
             (65_536, Outcome::Ok),
             (u64::MAX, Outcome::Ok),
         ] {
-            assert_eq!(open_files(Some(Limit { soft, hard: u64::MAX })).outcome, outcome, "{soft}");
+            assert_eq!(open_files(Some(Limit { soft: 256, hard })).outcome, outcome, "{hard}");
         }
         assert_eq!(
             open_files(Some(Limit { soft: 1024, hard: u64::MAX })).found,
