@@ -27,6 +27,8 @@ use crate::{
 
 /// A request that takes longer has failed.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The round that is thrown away need not be longer.
+const WARMUP_ROUND_MAX: Duration = Duration::from_secs(1);
 
 /// Measures every subject in every scenario.
 pub(super) fn run(
@@ -35,8 +37,11 @@ pub(super) fn run(
     subjects: &Subjects,
     cores: Cores,
 ) -> Result<Vec<Measured>> {
-    let runs: usize = scenarios.iter().map(|scenario| (scenario.rounds + 1) * subjects.all.len()).sum();
-    let mut display = Display::series((args.warmup + args.duration) * runs as u32);
+    let one_scenario = |scenario: &Scenario| {
+        let warmup = args.warmup + args.duration.min(WARMUP_ROUND_MAX);
+        (warmup + (args.warmup + args.duration) * scenario.rounds as u32) * subjects.all.len() as u32
+    };
+    let mut display = Display::series(scenarios.iter().map(one_scenario).sum());
     let mut all = Vec::new();
     for scenario in scenarios {
         let mut measured =
@@ -45,7 +50,10 @@ pub(super) fn run(
         for round in 0..=scenario.rounds {
             for (subject, measured) in subjects.all.iter().zip(&mut measured) {
                 display.next(label(scenario, subject, round));
-                let plan = plan(args, scenario, subject, cores)?;
+                let mut plan = plan(args, scenario, subject, cores)?;
+                if round == 0 {
+                    plan.duration = plan.duration.min(WARMUP_ROUND_MAX);
+                }
                 one_run(&plan, round, subjects, measured, &mut display)?;
             }
         }
