@@ -84,13 +84,14 @@ fn one_run(
     let after = subjects.origin.map(origin::stats).transpose()?;
 
     let figures = Figures::of(&outcome, plan.connections);
-    let foreign = busy.saturating_sub(ours).as_secs_f64() / elapsed.as_secs_f64();
+    // Somebody else's server is not told apart from somebody else's disturbance.
+    let foreign = subjects.origin.map(|_| busy.saturating_sub(ours).as_secs_f64() / elapsed.as_secs_f64());
     display.note(&describe(&figures, foreign));
     note_disagreements(measured, &figures, before.zip(after));
     if round > 0 {
         measured.latency = merged(&measured.latency, &outcome.tally)?;
         measured.rounds.push(figures);
-        measured.foreign_cores.push(foreign);
+        measured.foreign_cores.extend(foreign);
     } else if figures.errors > 0 {
         measured.disagreements.push(format!(
             "warm-up: {}: {}",
@@ -159,10 +160,11 @@ fn note_disagreements(measured: &mut Measured, figures: &Figures, stats: Option<
     measured.origin_connections += after.connections - before.connections - 1;
 }
 
-fn describe(figures: &Figures, foreign: f64) -> String {
+fn describe(figures: &Figures, foreign: Option<f64>) -> String {
+    let others = foreign.map_or(String::new(), |cores| format!(", others used {cores:.2} cores"));
     let cpu = figures.cpu_us_per_request.map_or(String::new(), |us| format!("{us:.2} us CPU per request, "));
     format!(
-        "{:.0} requests/s, {cpu}p99 {} us, {} errors, others used {foreign:.2} cores",
+        "{:.0} requests/s, {cpu}p99 {} us, {} errors{others}",
         figures.requests_per_second,
         figures.latency_us.p99,
         figures.errors_text()
