@@ -86,12 +86,12 @@ impl RequestHead {
         let expects_continue = noted.expect && expectation(&raw, &mut lines, is_11 && !body.is_empty());
         let upgrade = is_11 && options.upgrade && noted.upgrade && upgrade::is_offer(&raw, &lines);
         let takes_trailers = is_11 && noted.te && takes_trailers(&raw, &lines);
-        let RequestLine { target, version, minor_at, .. } = line;
+        let RequestLine { method, target, version, end: line_end } = line;
         let Target { path_and_query, path_end, authority, host_len } =
             target::parse(&mut raw, target, is_options)?;
         let is_absolute = authority.is_some();
         let (authority, host_len) = authority.map_or(host, |authority| (authority, host_len));
-        let (method, headers) = decode::request(buf, &decode::Place { start, end, minor_at })?;
+        let (method, headers) = decode::request(buf, (start, end), (method.len(), line_end), version)?;
         Ok(Self {
             method,
             version,

@@ -65,8 +65,7 @@ impl ResponseHead {
             true => connection::read(&raw, &mut lines, false)?,
             false => Options::default(),
         };
-        let place = decode::Place { start, end, minor_at: line.minor_at };
-        let (status, headers) = decode::response(buf, &place)?;
+        let (status, headers) = decode::response(buf, (start, end), line.minor_at)?;
         let body = framing::of_response(&raw, &noted, line.version, status, request_method)?;
         let persistent = !options.close && (line.version == Version::HTTP_11 || options.keep_alive);
         Ok(Self {
