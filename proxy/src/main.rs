@@ -6,18 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let path = std::path::PathBuf::from(std::env::args().last().unwrap_or_default());
-    match ringlane::control::config::load(&path) {
-        Ok(config) => match ringlane::server::run(&path, config) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("{error}");
-                ExitCode::from(70)
-            }
-        },
-        Err(errors) => {
-            errors.iter().for_each(|it| eprintln!("{it}"));
-            ExitCode::from(1)
-        }
-    }
+    ringlane::cli::main()
 }
