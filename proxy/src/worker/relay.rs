@@ -5,7 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
@@ -125,8 +125,8 @@ pub struct Upload {
     remaining: Cell<Option<u64>>,
     /// All of it has gone upstream.
     complete: Cell<bool>,
-    /// Nothing more will go: complete, or the upstream takes no more.
-    over: Cell<bool>,
+    /// When it was clear that nothing more will go: all of it has, or the upstream takes no more.
+    ended: Cell<Option<Instant>>,
     /// A deadline slot of its own: the response has the connection's.
     timer: super::deadline::Timer,
 }
@@ -135,12 +135,17 @@ impl Upload {
     /// For a body with so many bytes to come.
     pub fn new(remaining: Option<u64>, client: &Client) -> Upload {
         let timer = client.worker.deadlines.timer();
-        Upload { remaining: Cell::new(remaining), complete: Cell::new(false), over: Cell::new(false), timer }
+        Upload { remaining: Cell::new(remaining), complete: Cell::new(false), ended: Cell::new(None), timer }
     }
 
     /// Whether nothing more of it will go upstream.
     pub fn is_over(&self) -> bool {
-        self.over.get()
+        self.ended.get().is_some()
+    }
+
+    /// When that became so.
+    pub fn ended(&self) -> Option<Instant> {
+        self.ended.get()
     }
 
     /// Whether all of it has gone upstream.
@@ -164,12 +169,12 @@ impl Upload {
         match sending.poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(complete)) => {
-                self.over.set(true);
+                self.ended.set(Some(Instant::now()));
                 self.complete.set(complete);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(failure)) => {
-                self.over.set(true);
+                self.ended.set(Some(Instant::now()));
                 Poll::Ready(Err(failure))
             }
         }
