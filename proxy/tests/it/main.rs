@@ -21,10 +21,13 @@ mod harness;
 
 mod endpoints;
 mod faults;
+mod listeners;
 mod names;
 mod pool;
+mod process;
 mod queue;
 mod runtime;
+mod seats;
 mod smoke;
 mod stale;
 mod timeouts;
