@@ -19,4 +19,5 @@
 #[macro_use]
 mod harness;
 
+mod http1;
 mod smoke;
