@@ -124,19 +124,19 @@ impl Wire {
         taken::await_taken(self.local(), peer, self.sent.load(Ordering::Relaxed));
     }
 
-    /// Sends `chunk` again and again until the peer takes nothing more for `quiet`. Gives the bytes that went out.
-    pub fn send_until_stalled(&mut self, chunk: &[u8], quiet: Duration) -> usize {
+    /// Sends `piece` again and again, the first time from its byte `from` on, until the peer takes nothing more for
+    /// `quiet`. Gives the bytes that went out.
+    #[track_caller]
+    pub fn send_until_stalled(&mut self, piece: &[u8], from: usize, quiet: Duration) -> usize {
         self.socket.set_write_timeout(Some(quiet)).unwrap();
-        let mut total = 0;
-        let sent = loop {
-            match self.socket.write(&chunk[total % chunk.len()..]) {
-                Ok(sent) => total += sent,
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    break total;
-                }
-                Err(error) => panic!("after {total} bytes: {error}"),
+        let mut sent = 0;
+        loop {
+            match self.socket.write(&piece[(from + sent) % piece.len()..]) {
+                Ok(count) => sent += count,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
+                Err(error) => panic!("after {sent} bytes: {error}"),
             }
-        };
+        }
         self.socket.set_write_timeout(Some(PATIENCE)).unwrap();
         self.sent.fetch_add(sent as u64, Ordering::Relaxed);
         sent
