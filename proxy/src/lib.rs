@@ -1,6 +1,8 @@
 //! Being built.
 
+pub mod cli;
 pub mod control;
+pub mod doctor;
 pub mod error;
 pub mod http;
 pub mod limits;

@@ -14,6 +14,8 @@ use std::{fmt, ops::Range};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
+    /// Whether the config can be used all the same.
+    pub severity: Severity,
     /// The file as it was named on the command line.
     pub file: String,
     /// From 1.
@@ -28,6 +30,15 @@ pub struct ConfigError {
     pub hint: Option<String>,
     /// The text at fault; `None` where there is no text to show.
     pub excerpt: Option<Excerpt>,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The config can't be used.
+    Error,
+    /// It can be used, but is probably not what was meant.
+    Warning,
 }
 
 /// The line of a file that an error points at.
@@ -52,12 +63,16 @@ impl ConfigError {
     /// An error about a file that has no text to point into.
     pub fn of_file(file: &str, message: impl Into<String>, hint: Option<String>) -> ConfigError {
         let (file, message) = (file.to_owned(), message.into());
-        ConfigError { file, line: 1, column: 1, key: String::new(), message, hint, excerpt: None }
+        let severity = Severity::Error;
+        ConfigError { severity, file, line: 1, column: 1, key: String::new(), message, hint, excerpt: None }
     }
 
     /// Writes it with `paint` applied to each part, for a terminal.
     pub fn write(&self, f: &mut dyn fmt::Write, paint: &dyn Fn(Part, &str) -> String) -> fmt::Result {
         write!(f, "{}: ", paint(Part::Place, &format!("{}:{}:{}", self.file, self.line, self.column)))?;
+        if self.severity == Severity::Warning {
+            write!(f, "{}: ", paint(Part::Severity, "warning"))?;
+        }
         if !self.key.is_empty() {
             write!(f, "{}: ", paint(Part::Key, &self.key))?;
         }
@@ -81,6 +96,8 @@ impl ConfigError {
 pub enum Part {
     /// `FILE:LINE:COLUMN`.
     Place,
+    /// The word `warning`.
+    Severity,
     /// The key path.
     Key,
     /// What is wrong.
@@ -132,7 +149,16 @@ impl<'t> SourceText<'t> {
         let at_fault = self.text.get(start..end).unwrap_or("");
         let width = at_fault.lines().next().map_or(0, |it| it.trim_end().chars().count());
         let excerpt = (!line_text.trim().is_empty()).then(|| excerpt(line_text, column - 1, width));
-        ConfigError { file: self.file.to_owned(), line, column, key, message, hint, excerpt }
+        ConfigError {
+            severity: Severity::Error,
+            file: self.file.to_owned(),
+            line,
+            column,
+            key,
+            message,
+            hint,
+            excerpt,
+        }
     }
 
     /// The line, from 1, that holds the byte at `offset`.

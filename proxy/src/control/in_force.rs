@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Stands for a value that is not shown.
-const MASKED: &str = "(masked)";
+const MASKED: &str = "***";
 
 /// Header fields and query parameters whose values are credentials.
 fn is_secret(name: &str) -> bool {

@@ -24,36 +24,35 @@ const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Every error in the file, in the order of the file; never empty.
 pub fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
     let file = path.display().to_string();
-    let text = read(path, &file).map_err(|error| vec![error])?;
+    let text = read(path, &file).map_err(|error| vec![*error])?;
     parse_str(&file, &text)
 }
 
-fn read(path: &Path, file: &str) -> Result<String, ConfigError> {
+fn read(path: &Path, file: &str) -> Result<String, Box<ConfigError>> {
     let unreadable = |error: std::io::Error| {
         let hint = match error.kind() {
-            std::io::ErrorKind::NotFound => Some("name the file with --config FILE".to_owned()),
+            std::io::ErrorKind::NotFound if path.is_relative() => {
+                std::env::current_dir().ok().map(|it| format!("it was looked for in {}", it.display()))
+            }
             std::io::ErrorKind::PermissionDenied => {
                 Some("the user that runs ringlane must be able to read it".to_owned())
             }
             _ => None,
         };
-        ConfigError::of_file(file, format!("the file can't be read: {error}"), hint)
+        Box::new(ConfigError::of_file(file, format!("the file can't be read: {error}"), hint))
     };
     let size = std::fs::metadata(path).map_err(unreadable)?.len();
     if size > FILE_BYTES_MAX {
         let hint = format!("at most {} MiB", FILE_BYTES_MAX >> 20);
-        return Err(ConfigError::of_file(file, "the file is too large to be a config", Some(hint)));
+        return Err(Box::new(ConfigError::of_file(file, "the file is too large to be a config", Some(hint))));
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(error.as_bytes());
-        SourceText::new(file, &text).error(
-            good..good + 1,
-            String::new(),
-            "the file is not UTF-8".to_owned(),
-            Some("TOML is always UTF-8: save it so".to_owned()),
-        )
+        let (message, hint) =
+            ("the file is not UTF-8".to_owned(), "TOML is always UTF-8: save it so".to_owned());
+        Box::new(SourceText::new(file, &text).error(good..good + 1, String::new(), message, Some(hint)))
     })
 }
 

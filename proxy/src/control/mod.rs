@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod compile;
 pub mod config;
+pub mod describe;
 pub mod error;
 pub mod identities;
 mod in_force;
@@ -15,6 +16,7 @@ mod load;
 pub mod publish;
 pub(crate) mod raw;
 pub mod resolve;
+pub mod schema;
 mod validate;
 
 pub use compile::compile;

@@ -43,7 +43,8 @@ pub struct Sockets {
 impl Sockets {
     /// Binds every listener for `workers` workers.
     pub fn bind(listeners: &[Arc<Listener>], workers: usize) -> Result<Sockets, BindError> {
-        let mut sockets = Sockets { rows: (0..workers).map(|_| Vec::new()).collect(), unix_paths: Vec::new() };
+        let mut sockets =
+            Sockets { rows: (0..workers).map(|_| Vec::new()).collect(), unix_paths: Vec::new() };
         for listener in listeners {
             let result = match &listener.address {
                 Address::Tcp(address) => sockets.tcp(listener, &SockAddr::from(*address)),
@@ -115,14 +116,20 @@ impl Sockets {
     pub fn for_worker(&self, index: usize) -> io::Result<Vec<Bound>> {
         let row = self.rows.get(index).map(Vec::as_slice).unwrap_or_default();
         row.iter()
-            .map(|(socket, listener)| Ok(Bound { socket: socket.try_clone()?, listener: Arc::clone(listener) }))
+            .map(|(socket, listener)| {
+                Ok(Bound { socket: socket.try_clone()?, listener: Arc::clone(listener) })
+            })
             .collect()
     }
 
     /// Where each listener really listens: what a port 0 has become.
     pub fn addresses(&self) -> Vec<(Arc<str>, String)> {
         let row = self.rows.first().map(Vec::as_slice).unwrap_or_default();
-        let text = |socket: &Socket, listener: &Listener| match socket.local_addr().ok().and_then(|it| it.as_socket()) {
+        let text = |socket: &Socket, listener: &Listener| match socket
+            .local_addr()
+            .ok()
+            .and_then(|it| it.as_socket())
+        {
             Some(address) => address.to_string(),
             None => crate::control::config::address_text(&listener.address),
         };

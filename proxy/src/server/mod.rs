@@ -158,13 +158,19 @@ struct Server {
 }
 
 impl Server {
-    async fn start(path: &Path, config: Config, chosen: Chosen, reason: String) -> Result<Server, ServerError> {
+    async fn start(
+        path: &Path,
+        config: Config,
+        chosen: Chosen,
+        reason: String,
+    ) -> Result<Server, ServerError> {
         // First, so that a signal that comes early is not the default one's end.
         let signals = Signals::new().map_err(system("signals can't be received"))?;
         let mut resolved = Resolved::new();
         resolve::resolve_all(&config, &mut resolved).await;
         let mut identities = Identities::new();
-        let table = compile(&config, &resolved, &mut identities, 1).map_err(|errors| compile_error(&errors))?;
+        let table =
+            compile(&config, &resolved, &mut identities, 1).map_err(|errors| compile_error(&errors))?;
         let workers = config.runtime.workers;
         let sockets = Sockets::bind(&table.listeners, workers)?;
         let published = Published::new(table);
@@ -240,14 +246,17 @@ impl Server {
     fn report_names(&self) {
         for failure in self.resolved.failures() {
             let (name, reason, kept) = (failure.name, failure.reason, failure.kept);
-            tracing::warn!("endpoint {name} can't be looked up: {reason}; {kept} addresses of before stay in use");
+            tracing::warn!(
+                "endpoint {name} can't be looked up: {reason}; {kept} addresses of before stay in use"
+            );
         }
     }
 
     fn admin(&self, chosen: Chosen, reason: String) -> Result<(), ServerError> {
         let Some(admin) = &self.config.admin else { return Ok(()) };
         let address = config::address_text(&admin.address);
-        let listener = AdminListener::bind(&address).map_err(system(format!("admin: can't listen on {address}")))?;
+        let listener =
+            AdminListener::bind(&address).map_err(system(format!("admin: can't listen on {address}")))?;
         tracing::info!("admin: {}", listener.address());
         let masked = Arc::clone(&self.masked);
         let state = AdminState {
@@ -291,7 +300,10 @@ impl Server {
             Err(errors) => {
                 self.board.process().reloads_failed.inc();
                 let count = errors.len();
-                tracing::error!("reload: {count} errors in {}; the config in force stays", self.path.display());
+                tracing::error!(
+                    "reload: {count} errors in {}; the config in force stays",
+                    self.path.display()
+                );
                 errors.iter().for_each(|error: &ConfigError| tracing::error!("{error}"));
             }
             Ok(config) => {

@@ -60,7 +60,8 @@ impl Threads {
             slot: board.slot(index),
         });
         // What the affinity mask of this process leaves us, not what the machine has.
-        let cores = if runtime.pin_cores { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
+        let cores =
+            if runtime.pin_cores { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
         Threads {
             chosen,
             cores,
@@ -90,7 +91,9 @@ impl Threads {
             {
                 tracing::warn!(worker = index, core = core.id, "can't pin the worker to its core");
             }
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime::run(chosen, setup, log, bound)));
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                runtime::run(chosen, setup, log, bound)
+            }));
             let fault = match result {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(error.to_string()),

@@ -21,19 +21,26 @@ pub fn status(failure: Failure) -> StatusCode {
         Failure::Head(HeadError::TargetTooLong) => StatusCode::URI_TOO_LONG,
         Failure::Head(HeadError::Version) => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         Failure::Head(HeadError::Connect) => StatusCode::NOT_IMPLEMENTED,
-        Failure::Head(HeadError::Malformed(_)) | Failure::Body(_) | Failure::ClientGone => StatusCode::BAD_REQUEST,
+        Failure::Head(HeadError::Malformed(_)) | Failure::Body(_) | Failure::ClientGone => {
+            StatusCode::BAD_REQUEST
+        }
         Failure::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Failure::ClientSlow(ClientWait::RequestHead | ClientWait::RequestBody | ClientWait::ResponseWrite) => {
-            StatusCode::REQUEST_TIMEOUT
-        }
+        Failure::ClientSlow(
+            ClientWait::RequestHead | ClientWait::RequestBody | ClientWait::ResponseWrite,
+        ) => StatusCode::REQUEST_TIMEOUT,
         Failure::NoRoute => StatusCode::NOT_FOUND,
-        Failure::NoEndpoints | Failure::QueueFull | Failure::QueueTimeout | Failure::ListenerFull | Failure::Draining => {
-            StatusCode::SERVICE_UNAVAILABLE
+        Failure::NoEndpoints
+        | Failure::QueueFull
+        | Failure::QueueTimeout
+        | Failure::ListenerFull
+        | Failure::Draining => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::ConnectRefused
+        | Failure::UpstreamClosed
+        | Failure::UpstreamCut
+        | Failure::UpstreamMalformed(_) => StatusCode::BAD_GATEWAY,
+        Failure::ConnectTimeout | Failure::UpstreamSlow(_) | Failure::RequestTimeout => {
+            StatusCode::GATEWAY_TIMEOUT
         }
-        Failure::ConnectRefused | Failure::UpstreamClosed | Failure::UpstreamCut | Failure::UpstreamMalformed(_) => {
-            StatusCode::BAD_GATEWAY
-        }
-        Failure::ConnectTimeout | Failure::UpstreamSlow(_) | Failure::RequestTimeout => StatusCode::GATEWAY_TIMEOUT,
     }
 }
 
@@ -51,7 +58,13 @@ pub struct Answer<'a> {
 
 /// Appends `answer` to `out`. `keep` says whether the connection stays open after it, `request` what it answers
 /// (`None`: something whose head could not be read).
-pub fn encode(out: &mut Vec<u8>, answer: &Answer<'_>, date: &[u8], keep: bool, request: Option<&RequestHead>) {
+pub fn encode(
+    out: &mut Vec<u8>,
+    answer: &Answer<'_>,
+    date: &[u8],
+    keep: bool,
+    request: Option<&RequestHead>,
+) {
     let reason = answer.status.canonical_reason().unwrap_or("");
     // Writing into a Vec can't fail.
     let _ = write!(out, "HTTP/1.1 {} {reason}\r\nDate: ", answer.status.as_u16());
@@ -68,7 +81,9 @@ pub fn encode(out: &mut Vec<u8>, answer: &Answer<'_>, date: &[u8], keep: bool, r
     }
     match request {
         _ if !keep => out.extend_from_slice(b"Connection: close\r\n"),
-        Some(request) if request.version == Version::HTTP_10 => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+        Some(request) if request.version == Version::HTTP_10 => {
+            out.extend_from_slice(b"Connection: keep-alive\r\n")
+        }
         _ => {}
     }
     out.extend_from_slice(b"\r\n");
@@ -79,7 +94,13 @@ pub fn encode(out: &mut Vec<u8>, answer: &Answer<'_>, date: &[u8], keep: bool, r
 }
 
 /// Answers `failure`, with a line of text that says what was wrong.
-pub fn encode_failure(out: &mut Vec<u8>, failure: Failure, date: &[u8], keep: bool, request: Option<&RequestHead>) {
+pub fn encode_failure(
+    out: &mut Vec<u8>,
+    failure: Failure,
+    date: &[u8],
+    keep: bool,
+    request: Option<&RequestHead>,
+) {
     let status = status(failure);
     let body = format!("{} {}: {failure}\n", status.as_u16(), status.canonical_reason().unwrap_or(""));
     let retry = status == StatusCode::SERVICE_UNAVAILABLE;
@@ -89,7 +110,12 @@ pub fn encode_failure(out: &mut Vec<u8>, failure: Failure, date: &[u8], keep: bo
 }
 
 /// Writes what `out` holds to the client, within its write timeout, and notes it in `progress`.
-pub async fn send(client: &Client, out: Vec<u8>, status: StatusCode, progress: &mut Progress) -> Result<Vec<u8>, Failure> {
+pub async fn send(
+    client: &Client,
+    out: Vec<u8>,
+    status: StatusCode,
+    progress: &mut Progress,
+) -> Result<Vec<u8>, Failure> {
     let length = out.len() as u64;
     let out = client.write(out).await?;
     progress.status = status.as_u16();

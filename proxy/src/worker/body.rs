@@ -73,7 +73,12 @@ impl BodyReader {
 
     /// Takes the body's bytes from the front of `buf` and appends them to `out` with the framing they leave with.
     /// Returns how many bytes of data these were. What follows the body stays in `buf`.
-    pub fn take(&mut self, buf: &mut BytesMut, out: &mut Vec<u8>, framing: Framing) -> Result<u64, ChunkError> {
+    pub fn take(
+        &mut self,
+        buf: &mut BytesMut,
+        out: &mut Vec<u8>,
+        framing: Framing,
+    ) -> Result<u64, ChunkError> {
         if let Some(count) = self.plain(buf.len()) {
             let Some(bytes) = buf.get(..count) else { return Ok(0) };
             append(out, bytes, framing);

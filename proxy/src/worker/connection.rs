@@ -5,7 +5,12 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 
 use bytes::{Buf, BytesMut};
 
-use super::{Adopted, Worker, answer, deadline::Timer, exchange, socket::{Socket, WriteError}};
+use super::{
+    Adopted, Worker, answer,
+    deadline::Timer,
+    exchange,
+    socket::{Socket, WriteError},
+};
 use crate::{
     error::Failure,
     http::{HeadScan, RequestHead, Scan},
@@ -47,7 +52,9 @@ impl Client {
     pub fn adopt(&mut self, adopted: &Adopted) {
         if self.generation != adopted.table.generation {
             self.generation = adopted.table.generation;
-            if let Some(listener) = adopted.table.listeners.iter().find(|listener| listener.id == self.listener.id) {
+            if let Some(listener) =
+                adopted.table.listeners.iter().find(|listener| listener.id == self.listener.id)
+            {
                 self.listener = Arc::clone(listener);
             }
         }
@@ -172,7 +179,11 @@ async fn request_head(client: &Client, buf: &mut BytesMut) -> Result<Option<Requ
     }
 }
 
-fn try_head(client: &Client, scan: &mut HeadScan, buf: &mut BytesMut) -> Result<Option<RequestHead>, Failure> {
+fn try_head(
+    client: &Client,
+    scan: &mut HeadScan,
+    buf: &mut BytesMut,
+) -> Result<Option<RequestHead>, Failure> {
     if buf.is_empty() {
         return Ok(None);
     }
@@ -181,7 +192,9 @@ fn try_head(client: &Client, scan: &mut HeadScan, buf: &mut BytesMut) -> Result<
         Scan::Partial => Ok(None),
         Scan::Complete { start, end } => {
             let spare = client.worker.buffers.take_spare();
-            RequestHead::parse(buf, start, end, listener.request_fields, spare).map(Some).map_err(Failure::Head)
+            RequestHead::parse(buf, start, end, listener.request_fields, spare)
+                .map(Some)
+                .map_err(Failure::Head)
         }
     }
 }
@@ -254,7 +267,11 @@ pub async fn linger(client: &Client) {
 }
 
 /// Reads and drops what is left of a request body, so that the next request can follow.
-pub async fn drain(client: &Client, buf: &mut BytesMut, reader: &mut super::body::BodyReader) -> Result<(), Failure> {
+pub async fn drain(
+    client: &Client,
+    buf: &mut BytesMut,
+    reader: &mut super::body::BodyReader,
+) -> Result<(), Failure> {
     loop {
         let Some(count) = reader.plain(buf.len()) else { return Err(Failure::ClientGone) };
         buf.advance(count);

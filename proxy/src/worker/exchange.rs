@@ -122,7 +122,7 @@ async fn run(
         host: head.host(),
         path: head.path(),
         query: head.query(),
-        headers: &head.headers,
+        headers: head,
     };
     let selected = adopted.table.select(&view).ok_or(Failure::NoRoute)?;
     let index = selected.index;
@@ -138,7 +138,9 @@ async fn run(
             let prefix_len = selected.prefix_len;
             return self::redirect(client, buf, head, reader, progress, (redirect, prefix_len, route)).await;
         }
-        Action::Respond(respond) => return self::respond(client, buf, head, reader, progress, (respond, route)).await,
+        Action::Respond(respond) => {
+            return self::respond(client, buf, head, reader, progress, (respond, route)).await;
+        }
     };
     let pool = adopted.pools.get(upstream).ok_or(Failure::NoEndpoints)?;
     progress.upstream = Some(upstream);
@@ -243,7 +245,10 @@ pub fn keeps_open(client: &Client, head: &RequestHead, reader: &BodyReader, buf:
     let rest = reader.remaining();
     // A client that waits for 100 may, or may not, send its body after a final response: only a close is clear.
     let body_unsure = head.expects_continue && !reader.is_done() && buf.is_empty();
-    head.keep_alive && !client.worker.draining() && !body_unsure && rest.is_some_and(|rest| rest <= DRAIN_BODY_BYTES_MAX)
+    head.keep_alive
+        && !client.worker.draining()
+        && !body_unsure
+        && rest.is_some_and(|rest| rest <= DRAIN_BODY_BYTES_MAX)
 }
 
 /// Answers a failure, if the client can still be answered. True: the connection can go on.
@@ -296,7 +301,10 @@ fn record(
     worker.record(&Outcome {
         listener: &client.listener.name,
         route,
-        upstream: progress.upstream.and_then(|index| table.upstreams.get(index)).map(|upstream| &*upstream.name),
+        upstream: progress
+            .upstream
+            .and_then(|index| table.upstreams.get(index))
+            .map(|upstream| &*upstream.name),
         endpoint: progress.endpoint.as_deref(),
         client: &client.peer,
         method: head.method.as_str(),

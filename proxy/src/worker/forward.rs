@@ -18,9 +18,8 @@ use super::{
 use crate::{
     error::Failure,
     http::{
-        BodyLength, BodyOut, ConnectionField, HeadScan, RequestEncoding, RequestHead, ResponseEncoding, ResponseHead, Scan, encode_interim,
-        encode_request, encode_response,
-        upgrade_accepted,
+        BodyLength, BodyOut, ConnectionField, HeadScan, RequestEncoding, RequestHead, ResponseEncoding,
+        ResponseHead, Scan, encode_interim, encode_request, encode_response, upgrade_accepted,
     },
     limits::{INTERIM_RESPONSES_MAX, READ_BUFFER_BYTES, RESPONSE_HEAD_BYTES_MAX},
     observe::{Termination, UpstreamWait},
@@ -79,7 +78,10 @@ pub async fn forward(
 }
 
 fn is_idempotent(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE
+    )
 }
 
 async fn attempt(
@@ -104,7 +106,9 @@ async fn attempt(
     match upstream.write_all(&this.client.timer, wait, out).await {
         Ok(out) => worker.buffers.give_write(out),
         // It may have answered before it closed: what there is to read decides.
-        Err(WriteError::Closed) if !matches!(upstream.peek(), Ok(1..)) => return Err(Failure::UpstreamClosed),
+        Err(WriteError::Closed) if !matches!(upstream.peek(), Ok(1..)) => {
+            return Err(Failure::UpstreamClosed);
+        }
         Err(WriteError::Closed) => {}
         Err(WriteError::Slow) => return Err(this.client.late(Failure::UpstreamSlow(UpstreamWait::Head))),
     }
@@ -149,10 +153,12 @@ async fn both(
     let result = {
         let framing = relay::request_framing(this.head);
         let timeouts = this.pool.timeouts();
-        let mut sending = Box::pin(relay::upload(client, buf, reader, &upstream, (framing, &timeouts), &upload, &received));
+        let mut sending =
+            Box::pin(relay::upload(client, buf, reader, &upstream, (framing, &timeouts), &upload, &received));
         let mut rest = BytesMut::new();
         let mut done = BodyReader::Done;
-        let mut answering = Box::pin(respond(this, lease, &mut rest, &mut done, progress, (sent, Some(&upload))));
+        let mut answering =
+            Box::pin(respond(this, lease, &mut rest, &mut done, progress, (sent, Some(&upload))));
         poll_fn(|cx| {
             if !upload.is_over()
                 && let Poll::Ready(Err(failure)) = upload.poll(sending.as_mut(), cx)
@@ -204,14 +210,16 @@ async fn respond(
         (true, _) => ConnectionField::None,
     };
     let date = worker.date();
-    let how = ResponseEncoding { edits: &this.route.response_headers, date: &date, connection, body: body_out };
+    let how =
+        ResponseEncoding { edits: &this.route.response_headers, date: &date, connection, body: body_out };
     encode_response(&mut out, &response, &how);
     let mut body = BodyReader::new(response.body);
     progress.status = response.status.as_u16();
     let reusable = response.keep_alive;
     worker.buffers.give_spare(response.into_spare());
     let timeouts = this.pool.timeouts();
-    relay::download(this.client, &upstream, (&mut bytes, &mut body, framing), out, &timeouts, progress).await?;
+    relay::download(this.client, &upstream, (&mut bytes, &mut body, framing), out, &timeouts, progress)
+        .await?;
     let clean = bytes.is_empty() && reusable && upload.is_none_or(|upload| upload.is_complete());
     worker.buffers.give_read(bytes);
     drop(upstream);
@@ -224,7 +232,9 @@ async fn respond(
 fn response_framing(request: &RequestHead, response: &ResponseHead) -> (BodyOut, Framing) {
     match (response.body, request.version) {
         (BodyLength::Empty | BodyLength::Length(_), _) => (BodyOut::AsReceived, Framing::Plain),
-        (BodyLength::Chunked | BodyLength::UntilClose, Version::HTTP_10) => (BodyOut::UntilClose, Framing::Plain),
+        (BodyLength::Chunked | BodyLength::UntilClose, Version::HTTP_10) => {
+            (BodyOut::UntilClose, Framing::Plain)
+        }
         (BodyLength::Chunked | BodyLength::UntilClose, _) => (BodyOut::Chunked, Framing::Chunked),
     }
 }
@@ -311,7 +321,9 @@ async fn await_response(
         });
         match client.timer.within(wait, waiting).await {
             Ok(result) => return result,
-            Err(_) if client.worker.cutting() || client.timer.cap_passed() => return Err(client.late(Failure::Draining)),
+            Err(_) if client.worker.cutting() || client.timer.cap_passed() => {
+                return Err(client.late(Failure::Draining));
+            }
             // The request is still on its way, at the client's pace: the upstream's time has not begun.
             Err(_) if upload.is_some_and(|upload| !upload.is_over()) => {}
             Err(_) => return Err(Failure::UpstreamSlow(UpstreamWait::Head)),

@@ -54,7 +54,10 @@ struct Alarm {
 
 /// Wakes the worker's keeper, which looks after the endpoints whose alarm is rung.
 #[derive(Default)]
-#[expect(clippy::disallowed_types, reason = "a waker must be Sync; taken when an idle connection dies, never per request")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "a waker must be Sync; taken when an idle connection dies, never per request"
+)]
 pub struct Bell {
     rung: AtomicBool,
     keeper: std::sync::Mutex<Option<Waker>>,
@@ -203,12 +206,20 @@ impl Pool {
                 if !fresh && let Some(connection) = self.take_idle(worker, &endpoint, careful).await {
                     worker.counters().upstream_reuses.inc();
                     let pool = Rc::clone(self);
-                    return Ok(Lease { pool, endpoint, connection: Some(connection), reused: true, holds_place: true });
+                    return Ok(Lease {
+                        pool,
+                        endpoint,
+                        connection: Some(connection),
+                        reused: true,
+                        holds_place: true,
+                    });
                 }
                 if self.open.get() < self.open_max.get() || self.evict_idle() {
                     match self.connect(worker, endpoint, tried, timer).await {
                         // Another endpoint may do: `pick` ends this when there is none.
-                        Err(_) if tried.endpoints.len() < CONNECT_TRIES_MAX && !timer.cap_passed() => continue,
+                        Err(_) if tried.endpoints.len() < CONNECT_TRIES_MAX && !timer.cap_passed() => {
+                            continue;
+                        }
                         result => return result,
                     }
                 }
@@ -228,7 +239,12 @@ impl Pool {
         picked.ok_or(tried.last.unwrap_or(Failure::NoEndpoints))
     }
 
-    async fn take_idle(&self, worker: &Worker, endpoint: &EndpointState, careful: bool) -> Option<Connection> {
+    async fn take_idle(
+        &self,
+        worker: &Worker,
+        endpoint: &EndpointState,
+        careful: bool,
+    ) -> Option<Connection> {
         loop {
             let connection = endpoint.idle.borrow_mut().pop_back()?;
             self.idle.set(self.idle.get() - 1);
@@ -273,16 +289,19 @@ impl Pool {
     ) -> Result<Lease, Failure> {
         // The place is taken before the wait, and given up by the lease's drop if the connect fails.
         self.open.set(self.open.get() + 1);
-        let mut lease = Lease { pool: Rc::clone(self), endpoint, connection: None, reused: false, holds_place: true };
+        let mut lease =
+            Lease { pool: Rc::clone(self), endpoint, connection: None, reused: false, holds_place: true };
         let started = Instant::now();
         let wait = self.upstream.borrow().timeouts.connect;
         worker.counters().upstream_connects.inc();
-        let result = timer.within(wait, Socket::connect(&lease.endpoint.endpoint.address, worker.epoll)).await;
+        let result =
+            timer.within(wait, Socket::connect(&lease.endpoint.endpoint.address, worker.epoll)).await;
         let now = Instant::now();
         tried.connect_us += now.duration_since(started).as_micros() as u64;
         match result {
             Ok(Ok(socket)) => {
-                lease.connection = Some(Connection { socket: Rc::new(socket), born: now, idle_since: now, requests: 0 });
+                lease.connection =
+                    Some(Connection { socket: Rc::new(socket), born: now, idle_since: now, requests: 0 });
                 Ok(lease)
             }
             Ok(Err(error)) => {

@@ -31,7 +31,8 @@ pub fn request_framing(head: &RequestHead) -> Framing {
 
 /// Room for the next read: more once a body has proved large.
 fn room(reader: &BodyReader, passed: u64) -> usize {
-    let large = reader.remaining().map_or(passed > READ_BUFFER_BYTES as u64, |rest| rest > READ_BUFFER_BYTES as u64);
+    let large =
+        reader.remaining().map_or(passed > READ_BUFFER_BYTES as u64, |rest| rest > READ_BUFFER_BYTES as u64);
     if large { BODY_BUFFER_BYTES } else { READ_BUFFER_BYTES / 2 }
 }
 
@@ -84,8 +85,14 @@ pub async fn download(
     Ok(())
 }
 
-fn take(body: &mut BodyReader, bytes: &mut BytesMut, out: &mut Vec<u8>, framing: Framing) -> Result<u64, Failure> {
-    body.take(bytes, out, framing).map_err(|_| Failure::UpstreamMalformed("its chunked body breaks the rules"))
+fn take(
+    body: &mut BodyReader,
+    bytes: &mut BytesMut,
+    out: &mut Vec<u8>,
+    framing: Framing,
+) -> Result<u64, Failure> {
+    body.take(bytes, out, framing)
+        .map_err(|_| Failure::UpstreamMalformed("its chunked body breaks the rules"))
 }
 
 /// Reads from the upstream; a reset in the middle of a body is a cut.

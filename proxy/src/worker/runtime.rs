@@ -49,11 +49,15 @@ pub fn choose(wanted: Driver) -> Result<(Chosen, String), String> {
         Err(error) => error,
     };
     match ring_builder(Chosen::PlainRing).build(RING_ENTRIES) {
-        Ok(_) => Ok((Chosen::PlainRing, format!("the kernel refuses the flags ({refused}); they need Linux 6.1"))),
+        Ok(_) => {
+            Ok((Chosen::PlainRing, format!("the kernel refuses the flags ({refused}); they need Linux 6.1")))
+        }
         Err(error) => {
             let why = explain(&error);
             match wanted {
-                Driver::IoUring => Err(format!("runtime.driver is \"io_uring\", but io_uring can't be had: {error} ({why})")),
+                Driver::IoUring => {
+                    Err(format!("runtime.driver is \"io_uring\", but io_uring can't be had: {error} ({why})"))
+                }
                 _ => Ok((Chosen::Epoll, format!("io_uring can't be had: {error} ({why})"))),
             }
         }

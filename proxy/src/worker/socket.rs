@@ -19,11 +19,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use monoio::{
-    buf::IoBuf,
-    io::AsyncWriteRent,
-    net::TcpStream,
-};
+use monoio::{buf::IoBuf, io::AsyncWriteRent, net::TcpStream};
 use reusable_box_future::ReusableLocalBoxFuture;
 use socket2::SockRef;
 
@@ -62,7 +58,11 @@ impl Socket {
     }
 
     fn new(stream: TcpStream) -> Socket {
-        Socket { stream: Rc::new(UnsafeCell::new(stream)), watch: RefCell::new(None), armed: Cell::new(false) }
+        Socket {
+            stream: Rc::new(UnsafeCell::new(stream)),
+            watch: RefCell::new(None),
+            armed: Cell::new(false),
+        }
     }
 
     /// Connects to `address`. A dropped connect closes the socket.
@@ -155,7 +155,12 @@ impl Socket {
         Ok(buf)
     }
 
-    async fn write_some<B: IoBuf>(&self, timer: &Timer, wait: Duration, buf: B) -> Result<(usize, B), WriteError> {
+    async fn write_some<B: IoBuf>(
+        &self,
+        timer: &Timer,
+        wait: Duration,
+        buf: B,
+    ) -> Result<(usize, B), WriteError> {
         // SAFETY: one write at a time runs on a socket (its owner awaits it); see `poll_readable` for reads.
         let stream = unsafe { &mut *self.stream.get() };
         match timer.within(wait, stream.write(buf)).await {

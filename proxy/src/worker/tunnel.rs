@@ -1,12 +1,6 @@
 //! After 101: bytes both ways, each end closed on its own, until both have ended or nothing moves for too long.
 
-use std::{
-    cell::Cell,
-    future::poll_fn,
-    pin::pin,
-    task::Poll,
-    time::Duration,
-};
+use std::{cell::Cell, future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use bytes::BytesMut;
 
@@ -18,7 +12,12 @@ use super::{
 use crate::{limits::READ_BUFFER_BYTES, observe::Termination};
 
 /// Carries bytes until both directions have ended. `early` is what the client sent before the upgrade was agreed.
-pub async fn run(client: &Client, upstream: &Socket, early: BytesMut, progress: &mut Progress) -> Termination {
+pub async fn run(
+    client: &Client,
+    upstream: &Socket,
+    early: BytesMut,
+    progress: &mut Progress,
+) -> Termination {
     let worker = &client.worker;
     let counters = worker.counters();
     counters.tunnels_opened.inc();

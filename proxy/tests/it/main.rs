@@ -20,4 +20,5 @@
 mod harness;
 
 mod http1;
+mod runtime;
 mod smoke;

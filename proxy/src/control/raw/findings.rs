@@ -1,7 +1,7 @@
 //! Everything found wrong so far. Reading and validating go on after an error, so that one run shows them all.
 
 use super::document::{Document, Place};
-use crate::control::error::{ConfigError, SourceText};
+use crate::control::error::{ConfigError, Severity, SourceText};
 
 /// Errors and warnings, each with its place.
 #[derive(Debug, Default)]
@@ -64,13 +64,14 @@ impl Findings {
         document: &Document,
         text: &SourceText<'_>,
     ) -> (Vec<ConfigError>, Vec<ConfigError>) {
-        let write = |found: Vec<Finding>| {
-            let mut written: Vec<_> = found.into_iter().map(|it| it.write(document, text)).collect();
+        let write = |found: Vec<Finding>, severity: Severity| {
+            let mut written: Vec<_> =
+                found.into_iter().map(|it| ConfigError { severity, ..it.write(document, text) }).collect();
             written.sort_by_key(|it| (it.line, it.column));
             written.dedup();
             written
         };
-        (write(self.errors), write(self.warnings))
+        (write(self.errors, Severity::Error), write(self.warnings, Severity::Warning))
     }
 }
 
