@@ -19,5 +19,6 @@
 #[macro_use]
 mod harness;
 
+mod http1;
 mod runtime;
 mod smoke;

@@ -108,6 +108,12 @@ impl Origin {
         self.seen.requests.lock().unwrap().clone()
     }
 
+    /// The last request so far.
+    #[track_caller]
+    pub fn last_request(&self) -> Request {
+        self.seen.requests.lock().unwrap().last().expect("a request").clone()
+    }
+
     /// The only request so far.
     #[track_caller]
     pub fn request(&self) -> Request {
