@@ -174,6 +174,8 @@ async fn both(
     };
     progress.request_bytes += received.get();
     let keep = result?;
+    // The client may take its time with the rest: the upstream's connection is not held for it.
+    drop(upstream);
     if keep && !reader.is_done() {
         super::connection::drain(client, buf, reader).await?;
     }
@@ -218,11 +220,13 @@ async fn respond(
         ResponseEncoding { edits: &this.route.response_headers, date: &date, connection, body: body_out };
     encode_response(&mut out, &response, &how);
     let mut body = BodyReader::new(response.body);
+    worker.counters().upstream_bytes_in.add((bytes.len() - body_at.min(bytes.len())) as u64);
+    // Until the first write the client has seen nothing of this response: it can still be told what went wrong.
+    relay::join_head(&mut bytes, body_at, (&mut body, framing), &mut out)?;
     progress.status = response.status.as_u16();
     let reusable = response.keep_alive;
     worker.buffers.give_spare(response.into_spare());
-    let timeouts = this.timeouts;
-    relay::download(this.client, &upstream, (&mut bytes, &mut body, framing), out, &timeouts, progress)
+    relay::download(this.client, &upstream, (&mut bytes, &mut body, framing), out, this.timeouts, progress)
         .await?;
     let clean = bytes.is_empty() && reusable && upload.is_none_or(|upload| upload.is_complete());
     worker.buffers.give_read(bytes);
