@@ -46,7 +46,10 @@ pub async fn download(
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     let worker = &client.worker;
+    // Until the head goes out, a body that is bad from its beginning can still be answered.
+    let status = std::mem::take(&mut progress.status);
     let mut passed = take(body, bytes, &mut out, framing)?;
+    progress.status = status;
     progress.response_bytes += out.len() as u64;
     let mut out = client.write(out).await?;
     if body.is_done() {
