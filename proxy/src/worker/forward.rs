@@ -99,9 +99,10 @@ async fn attempt(
     let mut out = worker.buffers.take_write();
     encode(this, &mut out);
     let framing = relay::request_framing(this.head);
+    let mut passed = 0;
     if !this.head.upgrade {
         let before = buf.len();
-        reader.take(buf, &mut out, framing).map_err(Failure::Body)?;
+        passed = relay::take_request(this.client, reader, buf, &mut out, framing, 0)?;
         progress.request_bytes += (before - buf.len()) as u64;
     }
     let wait = this.timeouts.response_head;
@@ -119,7 +120,7 @@ async fn attempt(
     if reader.is_done() {
         respond(this, lease, buf, reader, progress, (sent, None)).await
     } else {
-        Box::pin(both(this, lease, buf, reader, progress, sent)).await
+        Box::pin(both(this, lease, buf, reader, progress, (sent, passed))).await
     }
 }
 
@@ -147,11 +148,11 @@ async fn both(
     buf: &mut BytesMut,
     reader: &mut BodyReader,
     progress: &mut Progress,
-    sent: Instant,
+    (sent, passed): (Instant, u64),
 ) -> Result<bool, Failure> {
     let client = this.client;
     let Some(upstream) = lease.socket_handle() else { return Err(Failure::UpstreamClosed) };
-    let upload = Upload::new(reader.remaining(), client);
+    let upload = Upload::new(reader.remaining(), passed, client);
     let received = std::cell::Cell::new(0);
     let result = {
         let framing = relay::request_framing(this.head);

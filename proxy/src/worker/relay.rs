@@ -174,6 +174,8 @@ async fn read(
 pub struct Upload {
     /// Bytes to come, where that is known, as of the last step.
     remaining: Cell<Option<u64>>,
+    /// Bytes that went with the head.
+    passed: u64,
     /// All of it has gone upstream.
     complete: Cell<bool>,
     /// Nothing more will go: complete, or the upstream takes no more.
@@ -183,10 +185,15 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// For a body with so many bytes to come.
-    pub fn new(remaining: Option<u64>, client: &Client) -> Upload {
-        let timer = client.worker.deadlines.timer();
-        Upload { remaining: Cell::new(remaining), complete: Cell::new(false), over: Cell::new(false), timer }
+    /// For a body with so many bytes to come, after `passed` that went with the head.
+    pub fn new(remaining: Option<u64>, passed: u64, client: &Client) -> Upload {
+        Upload {
+            remaining: Cell::new(remaining),
+            passed,
+            complete: Cell::new(false),
+            over: Cell::new(false),
+            timer: client.worker.deadlines.timer(),
+        }
     }
 
     /// Whether nothing more of it will go upstream.
@@ -227,6 +234,23 @@ impl Upload {
     }
 }
 
+/// Takes what is there of a request's body, after `passed` bytes of it. Gives the bytes so far, which are within the
+/// limit: what is over it never goes upstream, least of all the end that would make it look whole.
+pub fn take_request(
+    client: &Client,
+    reader: &mut BodyReader,
+    buf: &mut BytesMut,
+    out: &mut Vec<u8>,
+    framing: Framing,
+    passed: u64,
+) -> Result<u64, Failure> {
+    let passed = passed + reader.take(buf, out, framing).map_err(Failure::Body)?;
+    match client.listener.request_body_bytes {
+        Some(max) if passed > max => Err(Failure::BodyTooLarge),
+        _ => Ok(passed),
+    }
+}
+
 /// Sends the rest of a request's body upstream. False: the upstream takes no more of it.
 pub async fn upload(
     client: &Client,
@@ -238,9 +262,8 @@ pub async fn upload(
     received: &Cell<u64>,
 ) -> Result<bool, Failure> {
     let worker = &client.worker;
-    let limit = client.listener.request_body_bytes.unwrap_or(u64::MAX);
     let mut out = worker.buffers.take_write();
-    let mut passed = 0;
+    let mut passed = state.passed;
     while !reader.is_done() {
         make_room(buf, room(reader, passed));
         let idle = client.listener.request_body_idle_timeout;
@@ -261,7 +284,7 @@ pub async fn upload(
             })
         } else {
             out.clear();
-            passed += reader.take(buf, &mut out, framing).map_err(Failure::Body)?;
+            passed = take_request(client, reader, buf, &mut out, framing, passed)?;
             worker.counters().upstream_bytes_out.add(out.len() as u64);
             if out.is_empty() {
                 Ok(())
@@ -271,9 +294,6 @@ pub async fn upload(
             }
         };
         state.remaining.set(reader.remaining());
-        if passed > limit {
-            return Err(Failure::BodyTooLarge);
-        }
         match wrote {
             Ok(()) => {}
             Err(WriteError::Closed) => return Ok(false),

@@ -146,6 +146,10 @@ impl Socket {
     /// error some bytes may be out: the connection is of no more use.
     pub async fn write_all<B: IoBuf>(&self, timer: &Timer, wait: Duration, buf: B) -> Result<B, WriteError> {
         let total = buf.bytes_init();
+        // Written, nothing would look like a peer that takes nothing.
+        if total == 0 {
+            return Ok(buf);
+        }
         let (done, buf) = self.write_some(timer, wait, buf).await?;
         if done == total {
             return Ok(buf);

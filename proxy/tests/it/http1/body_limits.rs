@@ -78,7 +78,7 @@ both_drivers! {
                 expect_413(&mut client);
             }
         }
-        assert!(origin.requests().is_empty(), "a body over the limit looked whole: {:?}", origin.requests());
+        assert_eq!(origin.whole_requests(), []);
     }
 
     fn a_limit_of_nothing(driver) {

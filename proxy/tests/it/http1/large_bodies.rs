@@ -164,7 +164,9 @@ both_drivers! {
             let mut upstream = origin.accept();
             upstream.read_head();
             upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-            assert_eq!(client.read_head().status(), 200);
+            // How much is to come nobody knows, so the client's connection ends with this.
+            let head = client.read_head();
+            assert!(head.status() == 200 && head.lists("connection", "close"), "{head:?}");
             let piece = [format!("{chunk:x}\r\n").as_bytes(), &pattern(chunk)[..], b"\r\n"].concat();
             for _ in 0..20 {
                 client.send(&piece);
@@ -191,11 +193,13 @@ both_drivers! {
             upstream.read_until(b"0\r\n\r\n");
             upstream.send("0\r\n\r\n");
             client.read_until(b"0\r\n\r\n");
-            // Both connections are as good as before.
-            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            client.expect_eof();
+            // What the upstream got and gave was whole: its connection is as good as before.
+            let mut next = proxy.connect();
+            next.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
             upstream.read_request();
             upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-            client.read_response().expect(200);
+            next.read_response().expect(200);
         }
     }
 
