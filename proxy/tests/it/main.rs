@@ -20,6 +20,7 @@
 mod harness;
 
 mod endpoints;
+mod faults;
 mod names;
 mod pool;
 mod queue;
