@@ -66,7 +66,14 @@ pub fn parse_str(file_name: &str, text: &str) -> Result<Config, Vec<ConfigError>
     if !errors.is_empty() {
         return Err(syntax_errors(&source, &errors));
     }
-    let document = Document::from_toml(table.get_ref());
+    read_document(&Document::from_toml(table.get_ref()), &source)
+}
+
+/// Checks a config that has been parsed, from whatever syntax.
+pub(super) fn read_document(
+    document: &Document,
+    source: &SourceText<'_>,
+) -> Result<Config, Vec<ConfigError>> {
     let mut findings = Findings::default();
     let root = Root::read(document.root(), &mut findings);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -75,16 +82,19 @@ pub fn parse_str(file_name: &str, text: &str) -> Result<Config, Vec<ConfigError>
         try_table(&config, root, &mut findings);
         Some(config)
     });
-    let (errors, warnings) = findings.report(&document, &source);
+    let (errors, warnings) = findings.report(document, source);
     match config {
         Some(config) if errors.is_empty() => {
             let in_force = in_force::of(document.root(), &config);
             Ok(Config { warnings, in_force, ..config })
         }
-        _ if errors.is_empty() => {
-            // Nothing is left out without a word; were it so, the words are better late than never.
-            Err(vec![ConfigError::of_file(file_name, "the config can't be used", None)])
-        }
+        // Nothing is refused without a word; were it so, these are better than none.
+        _ if errors.is_empty() => Err(vec![source.error(
+            0..0,
+            String::new(),
+            "the config can't be used".to_owned(),
+            Some("this is a fault of ringlane: please report it with the config".to_owned()),
+        )]),
         _ => Err(errors),
     }
 }
