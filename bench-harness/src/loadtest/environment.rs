@@ -92,7 +92,7 @@ fn commit() -> String {
 
 /// `nginx -v` writes to standard error, `haproxy -v` to standard output; the first line says it.
 fn version(peer: Peer) -> Option<String> {
-    let output = Command::new(find_program(peer.name())?).arg("-v").output().ok()?;
+    let output = Command::new(find_program(peer.program())?).arg("-v").output().ok()?;
     let text = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&text).lines().next().map(str::to_owned)
 }

@@ -63,14 +63,25 @@ pub enum Peer {
     Nginx,
     /// HAProxy
     Haproxy,
+    /// HAProxy with `option splice-response`: long bodies pass through a pipe, without a copy
+    HaproxySplice,
 }
 
 impl Peer {
-    /// Its name, which is also its program's.
+    /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
+            Self::HaproxySplice => "haproxy-splice",
+        }
+    }
+
+    /// The program it is.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::Haproxy | Self::HaproxySplice => "haproxy",
         }
     }
 }
@@ -167,6 +178,6 @@ mod tests {
     fn an_external_target_excludes_children() {
         assert!(parse("--target http://a/ --floor").is_err());
         assert!(parse("--target http://a/ --peers nginx").is_err());
-        assert_eq!(parse("--peers nginx,haproxy").unwrap().peers, [Peer::Nginx, Peer::Haproxy]);
+        assert_eq!(parse("--peers nginx,haproxy-splice").unwrap().peers, [Peer::Nginx, Peer::HaproxySplice]);
     }
 }

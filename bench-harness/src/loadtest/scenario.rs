@@ -60,6 +60,11 @@ impl Scenario {
         Self { name, body_bytes, connections, new_connection: false, rounds }
     }
 
+    /// Kept connections to a URL whose body is not ours to choose.
+    pub fn external(connections: usize, rounds: usize) -> Self {
+        Self { name: format!("url-{connections}"), body_bytes: 0, connections, new_connection: false, rounds }
+    }
+
     /// The path of the origin that answers so.
     pub fn path(&self) -> String {
         format!("/bytes/{}", self.body_bytes)

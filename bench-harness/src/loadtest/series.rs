@@ -27,6 +27,8 @@ use crate::{
 
 /// A request that takes longer has failed.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The round that is thrown away need not be longer.
+const WARMUP_ROUND_MAX: Duration = Duration::from_secs(1);
 
 /// Measures every subject in every scenario.
 pub(super) fn run(
@@ -35,8 +37,11 @@ pub(super) fn run(
     subjects: &Subjects,
     cores: Cores,
 ) -> Result<Vec<Measured>> {
-    let runs: usize = scenarios.iter().map(|scenario| (scenario.rounds + 1) * subjects.all.len()).sum();
-    let mut display = Display::series((args.warmup + args.duration) * runs as u32);
+    let one_scenario = |scenario: &Scenario| {
+        let warmup = args.warmup + args.duration.min(WARMUP_ROUND_MAX);
+        (warmup + (args.warmup + args.duration) * scenario.rounds as u32) * subjects.all.len() as u32
+    };
+    let mut display = Display::series(scenarios.iter().map(one_scenario).sum());
     let mut all = Vec::new();
     for scenario in scenarios {
         let mut measured =
@@ -45,7 +50,10 @@ pub(super) fn run(
         for round in 0..=scenario.rounds {
             for (subject, measured) in subjects.all.iter().zip(&mut measured) {
                 display.next(label(scenario, subject, round));
-                let plan = plan(args, scenario, subject, cores)?;
+                let mut plan = plan(args, scenario, subject, cores)?;
+                if round == 0 {
+                    plan.duration = plan.duration.min(WARMUP_ROUND_MAX);
+                }
                 one_run(&plan, round, subjects, measured, &mut display)?;
             }
         }
@@ -76,13 +84,14 @@ fn one_run(
     let after = subjects.origin.map(origin::stats).transpose()?;
 
     let figures = Figures::of(&outcome, plan.connections);
-    let foreign = busy.saturating_sub(ours).as_secs_f64() / elapsed.as_secs_f64();
+    // Somebody else's server is not told apart from somebody else's disturbance.
+    let foreign = subjects.origin.map(|_| busy.saturating_sub(ours).as_secs_f64() / elapsed.as_secs_f64());
     display.note(&describe(&figures, foreign));
     note_disagreements(measured, &figures, before.zip(after));
     if round > 0 {
         measured.latency = merged(&measured.latency, &outcome.tally)?;
         measured.rounds.push(figures);
-        measured.foreign_cores.push(foreign);
+        measured.foreign_cores.extend(foreign);
     } else if figures.errors > 0 {
         measured.disagreements.push(format!(
             "warm-up: {}: {}",
@@ -151,10 +160,11 @@ fn note_disagreements(measured: &mut Measured, figures: &Figures, stats: Option<
     measured.origin_connections += after.connections - before.connections - 1;
 }
 
-fn describe(figures: &Figures, foreign: f64) -> String {
+fn describe(figures: &Figures, foreign: Option<f64>) -> String {
+    let others = foreign.map_or(String::new(), |cores| format!(", others used {cores:.2} cores"));
     let cpu = figures.cpu_us_per_request.map_or(String::new(), |us| format!("{us:.2} us CPU per request, "));
     format!(
-        "{:.0} requests/s, {cpu}p99 {} us, {} errors, others used {foreign:.2} cores",
+        "{:.0} requests/s, {cpu}p99 {} us, {} errors{others}",
         figures.requests_per_second,
         figures.latency_us.p99,
         figures.errors_text()

@@ -156,20 +156,22 @@ impl Starter<'_> {
     }
 
     fn peer(&mut self, peer: Peer) -> Result<()> {
-        let Some(program) = find_program(peer.name()) else {
-            eprintln!("{} is not installed and is left out (Debian: apt-get install {0})", peer.name());
+        let Some(program) = find_program(peer.program()) else {
+            eprintln!("{0} is not installed and is left out (Debian: apt-get install {0})", peer.program());
             return Ok(());
         };
         let address = free_address()?;
-        let (template, file) = match peer {
-            Peer::Nginx => (NGINX, "nginx.conf"),
-            Peer::Haproxy => (HAPROXY, "haproxy.cfg"),
+        let (template, extension, splice) = match peer {
+            Peer::Nginx => (NGINX, "conf", ""),
+            Peer::Haproxy => (HAPROXY, "cfg", ""),
+            Peer::HaproxySplice => (HAPROXY, "cfg", "option splice-response"),
         };
         let text = template
             .replace("{{listen}}", &address.to_string())
             .replace("{{origin}}", &self.origin.to_string())
-            .replace("{{dir}}", &self.dir.display().to_string());
-        let config = self.write(file, &text)?;
+            .replace("{{dir}}", &self.dir.display().to_string())
+            .replace("{{splice}}", splice);
+        let config = self.write(&format!("{}.{extension}", peer.name()), &text)?;
         let mut command = Command::new(program);
         let death_signal = match peer {
             // Its worker is a child of its own, which a killed master would leave behind.
@@ -183,7 +185,7 @@ impl Starter<'_> {
                     .arg(config);
                 libc::SIGTERM
             }
-            Peer::Haproxy => {
+            Peer::Haproxy | Peer::HaproxySplice => {
                 command.arg("-db").arg("-f").arg(config);
                 libc::SIGKILL
             }

@@ -117,25 +117,15 @@ fn goal_rows(goals: &[Verdict]) -> Vec<Vec<String>> {
 
 /// What a reader of the table must know besides.
 fn notes(measured: &[Measured]) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = noise(measured);
     for one in measured {
         let place = format!("{} {}", one.scenario.name, one.subject);
-        if let Some(cpu) = one.spread(Figure::Cpu)
-            && cpu.max - cpu.min > NOISY_SPREAD * cpu.median
-        {
-            notes.push(format!("noisy: {place}: CPU per request {} us over the rounds", range(cpu)));
-        }
-        if let Some(foreign) = Spread::of(one.foreign_cores.iter().copied())
-            && foreign.median > FOREIGN_CORES_MAX
-        {
-            notes.push(format!("noisy: {place}: other processes used {} cores meanwhile", range(foreign)));
-        }
         let requests: u64 = one.rounds.iter().map(|round| round.requests_all).sum();
         let is_proxy = matches!(one.kind, Kind::Floor | Kind::Ringlane | Kind::Peer);
         if is_proxy && one.origin_connections > requests / 10 {
             let n = one.origin_connections;
             notes.push(format!(
-                "unfair: {place}: {n} upstream connections for {requests} requests, none is reused"
+                "unfair: {place}: {n} upstream connections for {requests} requests, few are reused"
             ));
         }
         for line in &one.disagreements {
@@ -145,6 +135,26 @@ fn notes(measured: &[Measured]) -> Vec<String> {
             let examples = round.error_examples.join("; ");
             notes.push(format!("ERROR: {place}, round {}: {}: {examples}", index + 1, round.errors_text()));
         }
+    }
+    notes
+}
+
+/// Whether the machine was quiet enough to tell.
+fn noise(measured: &[Measured]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let foreign = Spread::of(measured.iter().flat_map(|one| one.foreign_cores.iter().copied()));
+    if let Some(foreign) = foreign.filter(|foreign| foreign.median > FOREIGN_CORES_MAX) {
+        let (median, range) = (foreign.median, range(foreign));
+        notes.push(format!(
+            "noisy: other processes used {median:.2} cores meanwhile ({range}): measure again alone"
+        ));
+    }
+    let wide = measured.iter().filter(|one| {
+        one.spread(Figure::Cpu).is_some_and(|cpu| cpu.max - cpu.min > NOISY_SPREAD * cpu.median)
+    });
+    let wide: Vec<_> = wide.map(|one| format!("{} {}", one.scenario.name, one.subject)).collect();
+    if !wide.is_empty() {
+        notes.push(format!("noisy: CPU per request differs widely between rounds of {}", wide.join(", ")));
     }
     notes
 }

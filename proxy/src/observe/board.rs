@@ -25,7 +25,7 @@ use super::{
 /// How long one poll of the slots sleeps: well below a tick, so that a report takes little longer than one.
 const POLL: Duration = Duration::from_millis(5);
 /// Routes copied in one tick. Each is some kilobytes: this bounds what a report costs the requests of that moment.
-const ROUTES_COPIED_PER_TICK: usize = 64;
+const ROUTES_COPIED_PER_TICK: usize = 48;
 
 /// A copy of one worker's histograms.
 #[derive(Debug)]

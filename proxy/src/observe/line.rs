@@ -104,18 +104,38 @@ fn optional(out: &mut Vec<u8>, value: Option<&str>) {
 /// terminals obey) escaped, cut to `bytes_max` at a character's boundary with an ellipsis to show it.
 fn text(out: &mut Vec<u8>, value: &str, bytes_max: usize) {
     let kept = &value[..value.floor_char_boundary(bytes_max)];
-    let bytes = kept.as_bytes();
     out.push(b'"');
+    // Nearly every text is plain. Looking at all of it, without stopping at the first find, is what the compiler can
+    // do many bytes at a time.
+    if kept.bytes().fold(false, |found, byte| found | perhaps_special(byte)) {
+        escaped(out, kept.as_bytes());
+    } else {
+        out.extend_from_slice(kept.as_bytes());
+    }
+    if kept.len() < value.len() {
+        out.extend_from_slice("\u{2026}".as_bytes());
+    }
+    out.push(b'"');
+}
+
+/// Whether a byte must be escaped, or starts a character that may have to be.
+fn perhaps_special(byte: u8) -> bool {
+    (byte < 0x20) | (byte == b'"') | (byte == b'\\') | (byte == 0x7F) | (byte == 0xC2)
+}
+
+/// Appends the UTF-8 text in `bytes`, escaped.
+#[cold]
+fn escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut copied = 0;
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let (length, code) = match byte {
-            0..0x20 | b'"' | b'\\' | 0x7F => (1, byte),
-            0xC2 if bytes[at + 1] < 0xA0 => (2, bytes[at + 1]),
-            _ => {
-                at += 1;
-                continue;
-            }
+        let special = match (byte, bytes.get(at + 1)) {
+            (0xC2, Some(&next)) => (next < 0xA0).then_some((2, next)),
+            _ => perhaps_special(byte).then_some((1, byte)),
+        };
+        let Some((length, code)) = special else {
+            at += 1;
+            continue;
         };
         out.extend_from_slice(&bytes[copied..at]);
         escape(out, code);
@@ -123,10 +143,6 @@ fn text(out: &mut Vec<u8>, value: &str, bytes_max: usize) {
         copied = at;
     }
     out.extend_from_slice(&bytes[copied..]);
-    if kept.len() < value.len() {
-        out.extend_from_slice("\u{2026}".as_bytes());
-    }
-    out.push(b'"');
 }
 
 fn escape(out: &mut Vec<u8>, code: u8) {

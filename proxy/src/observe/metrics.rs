@@ -178,6 +178,8 @@ metrics! {
         Counter Sum One "ringlane_client_aborts_total"
             "Exchanges that the client left before they were complete." { client_aborts }
         Counter Sum One "ringlane_proxy_faults_total" "Exchanges ended by a fault of the proxy." { proxy_faults }
+        Counter Sum One "ringlane_drain_cuts_total"
+            "Exchanges cut because the process was ending." { drain_cuts }
 
         Counter Sum One "ringlane_upstream_connects_total" "Upstream connections opened." { upstream_connects }
         Counter Sum One "ringlane_upstream_connect_failures_total"
@@ -196,6 +198,8 @@ metrics! {
         Counter Sum One "ringlane_upstream_cuts_total" "Responses that the upstream cut short." { upstream_cuts }
         Counter Sum One "ringlane_upstream_malformed_total"
             "Responses whose head or framing broke the rules." { upstream_malformed }
+        Counter Sum One "ringlane_upstream_no_endpoint_total"
+            "Exchanges whose upstream had no endpoint to try." { upstream_no_endpoint }
         Counter Sum One "ringlane_queue_waits_total" "Requests that waited for an upstream connection." { queue_waits }
         Gauge Sum One "ringlane_queue_length" "Requests waiting for an upstream connection." { queue_length }
         Counter Sum One "ringlane_queue_full_total" "Requests refused because the queue was full." { queue_full }

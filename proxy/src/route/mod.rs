@@ -22,6 +22,7 @@ mod rewrite;
 mod split;
 pub mod table;
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests;
 
 pub use action::{Action, Respond};

@@ -179,3 +179,141 @@ pub fn pick_smooth<'a>(
     *credit -= earned;
     Some(index)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::upstream::Address;
+
+    fn endpoints(list: &[(u32, u32)]) -> Vec<Endpoint> {
+        let endpoint = |(id, weight): &(u32, u32)| Endpoint {
+            id: *id,
+            address: Address::Unix(format!("/{id}").into()),
+            label: "".into(),
+            weight: *weight,
+        };
+        list.iter().map(endpoint).collect()
+    }
+
+    fn picks(picker: &mut RoundRobin, count: usize) -> Vec<Option<usize>> {
+        (0..count).map(|_| picker.pick(|_| false)).collect()
+    }
+
+    #[track_caller]
+    fn check(weights: &[u32], start_offset: u32, want: &[usize]) {
+        let mut picker = RoundRobin::new(weights.iter().copied(), start_offset);
+        let want: Vec<_> = want.iter().copied().map(Some).collect();
+        assert_eq!(picks(&mut picker, want.len()), want);
+    }
+
+    #[test]
+    fn cycles() {
+        check(&[1, 1, 1], 0, &[0, 1, 2, 0]);
+        check(&[7, 7, 7], 1, &[1, 2, 0, 1]);
+        check(&[7, 7, 7], 5, &[2, 0, 1]);
+        check(&[0, 2, 0, 2], 0, &[1, 3, 1]);
+        // The sequence that nginx's own description gives.
+        check(&[5, 1, 1], 0, &[0, 0, 1, 0, 2, 0, 0, 0, 0, 1]);
+        check(&[5, 1, 1], 2, &[1, 0, 2, 0, 0, 0, 0]);
+        check(&[3, 0, 1], 0, &[0, 0, 2, 0]);
+    }
+
+    #[test]
+    fn nothing_to_pick() {
+        for weights in [&[][..], &[0], &[0, 0]] {
+            let mut picker = RoundRobin::new(weights.iter().copied(), 3);
+            assert_eq!(picker.pick(|_| false), None);
+            picker.adopt(&[]);
+            assert_eq!(picker.pick(|_| false), None);
+        }
+        assert_eq!(RoundRobin::new([1, 1].into_iter(), 0).pick(|_| true), None);
+        assert_eq!(RoundRobin::new([1, 2].into_iter(), 0).pick(|_| true), None);
+    }
+
+    #[test]
+    fn those_left_share_what_is_skipped() {
+        for weights in [[2, 2, 2], [1, 1, 2]] {
+            let mut picker = RoundRobin::new(weights.into_iter(), 0);
+            let mut counts = [0; 3];
+            for _ in 0..60 {
+                counts[picker.pick(|index| index == 2).unwrap_or(2)] += 1;
+            }
+            assert_eq!(counts, [30, 30, 0]);
+        }
+    }
+
+    #[test]
+    fn a_list_adopted_keeps_the_turn() {
+        let mut picker = RoundRobin::over(&endpoints(&[(10, 1), (11, 1), (12, 1), (13, 1)]), 0);
+        assert_eq!(picks(&mut picker, 2), [Some(0), Some(1)]);
+        // 12 was next and is gone, so it is 13's turn.
+        picker.adopt(&endpoints(&[(20, 1), (13, 1), (11, 1), (10, 1)]));
+        assert_eq!(picks(&mut picker, 4), [Some(1), Some(2), Some(3), Some(0)]);
+        picker.adopt(&endpoints(&[(20, 1), (13, 1), (11, 1), (10, 1)]));
+        assert_eq!(picks(&mut picker, 1), [Some(1)]);
+        picker.adopt(&endpoints(&[(30, 1), (31, 1)]));
+        assert_eq!(picks(&mut picker, 3), [Some(0), Some(1), Some(0)]);
+        assert_eq!((picker.len(), picker.is_empty()), (2, false));
+    }
+
+    #[test]
+    fn credits_outlive_a_change() {
+        let mut picker = RoundRobin::over(&endpoints(&[(1, 5), (2, 1), (3, 1)]), 0);
+        assert_eq!(picks(&mut picker, 3), [Some(0), Some(0), Some(1)]);
+        picker.adopt(&endpoints(&[(3, 1), (2, 1), (1, 5)]));
+        assert_eq!(picks(&mut picker, 4), [Some(2), Some(0), Some(2), Some(2)]);
+    }
+
+    #[test]
+    fn workers_are_out_of_step() {
+        for weights in [[1, 1, 1], [1, 2, 3]] {
+            let sequence = |offset| picks(&mut RoundRobin::new(weights.into_iter(), offset), 6);
+            assert_ne!(sequence(0), sequence(1));
+            assert_ne!(sequence(1), sequence(2));
+        }
+        // However large the offset, the start is quick.
+        RoundRobin::new((1..1000).map(|_| 1000).chain([1]), u32::MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn a_cycle_gives_each_its_weight(weights in vec(0_u32..20, 1..9), start_offset: u32) {
+            let mut picker = RoundRobin::new(weights.iter().copied(), start_offset);
+            let cycle = weights.iter().sum::<u32>();
+            for _ in 0..2 {
+                let mut counts = vec![0; weights.len()];
+                for _ in 0..cycle {
+                    let picked = picker.pick(|_| false);
+                    counts[picked.ok_or_else(|| TestCaseError::fail("nothing picked"))?] += 1;
+                }
+                prop_assert_eq!(&counts, &weights);
+            }
+        }
+
+        #[test]
+        fn shares_hold_after_changes(
+            lists in vec(vec(0_u32..12, 1..8), 2..5),
+            steps in 0_usize..50,
+        ) {
+            let list = |weights: &Vec<u32>| -> Vec<(u32, u32)> {
+                // Ids differ in order from list to list, and lists share some of them.
+                weights.iter().enumerate().map(|(i, weight)| (i as u32 * 5 % 8, *weight)).collect()
+            };
+            let mut picker = RoundRobin::default();
+            for weights in &lists {
+                picker.adopt(&endpoints(&list(weights)));
+                let cycle: u32 = weights.iter().sum();
+                let mut counts = vec![0_i64; weights.len()];
+                for index in picks(&mut picker, cycle as usize * 5).into_iter().flatten() {
+                    counts[index] += 1;
+                }
+                for (count, weight) in counts.iter().zip(weights) {
+                    prop_assert!((count - i64::from(*weight) * 5).abs() <= 2, "{counts:?} {weights:?}");
+                }
+                picks(&mut picker, steps);
+            }
+        }
+    }
+}

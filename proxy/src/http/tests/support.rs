@@ -69,3 +69,13 @@ pub(super) fn encoded_response(text: impl AsRef<[u8]>) -> String {
         Err(error) => error.to_string(),
     }
 }
+
+/// Why a request is refused, or that it is not.
+pub(super) fn refusal(text: impl AsRef<[u8]>) -> String {
+    parse(text).map_or_else(|error| error.to_string(), |_| "accepted".to_owned())
+}
+
+/// Parses a request at a place that no scan has found.
+pub(super) fn parse_unscanned(bytes: &[u8], start: usize, end: usize) -> Result<RequestHead, HeadError> {
+    RequestHead::parse(&mut BytesMut::from(bytes), start, end, HEAD_FIELDS_MAX, Spare::default())
+}

@@ -73,7 +73,7 @@ impl<'a> Reference<'a> {
             (_, None) => true,
         };
         let query = parse_query(request.query.as_deref());
-        path && (spec.methods.is_empty() || spec.methods.iter().any(|method| method == request.method))
+        path && (spec.methods.is_empty() || spec.methods.contains(&request.method))
             && spec.headers.iter().all(|(name, want)| header_matches(name, want, &request.headers))
             && spec.query.iter().all(|(name, want)| {
                 let first = query.iter().find(|(given, _)| given == name.as_bytes());

@@ -1,0 +1,24 @@
+//! What tests are made of: a proxy in a process of its own, clients and origins that speak raw bytes.
+
+#![allow(dead_code, unused_imports, reason = "a set of tools, not all of them in use at any time")]
+
+pub mod config;
+#[macro_use]
+pub mod driver;
+pub mod log;
+pub mod message;
+pub mod origin;
+pub mod proxy;
+pub mod script;
+pub mod taken;
+pub mod wait;
+pub mod wire;
+
+pub use config::Setup;
+pub use driver::Driver;
+pub use message::{End, Request, Response};
+pub use origin::Origin;
+pub use proxy::Proxy;
+pub use script::Step;
+pub use wait::{Gate, PATIENCE, eventually};
+pub use wire::{Client, Wire};
