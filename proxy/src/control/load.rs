@@ -64,7 +64,7 @@ pub fn parse_str(file_name: &str, text: &str) -> Result<Config, Vec<ConfigError>
     let source = SourceText::new(file_name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        return Err(syntax_errors(&source, &errors));
+        return Err(syntax_errors(&source, text, &errors));
     }
     read_document(&Document::from_toml(table.get_ref()), &source)
 }
@@ -100,20 +100,43 @@ pub(super) fn read_document(
 }
 
 /// Errors of TOML itself are reported alone: what follows from a missing quote is not worth reading.
-fn syntax_errors(source: &SourceText<'_>, errors: &[toml::de::Error]) -> Vec<ConfigError> {
+fn syntax_errors(source: &SourceText<'_>, text: &str, errors: &[toml::de::Error]) -> Vec<ConfigError> {
     let mut written: Vec<_> = errors
         .iter()
         .map(|error| {
-            let message = match error.message() {
-                "duplicate key" => "the key is given twice".to_owned(),
-                other => format!("not TOML: {other}"),
+            let span = error.span().unwrap_or(0..0);
+            let (message, hint) = syntax_error(error.message(), text.get(span.clone()).unwrap_or(""));
+            let yaml = text.get(span.start..).is_some_and(|it| it.starts_with(": ") || it.starts_with(":\n"));
+            let hint = match text.trim_start().starts_with('{') || yaml {
+                true => Some("the config is TOML: `key = value` and [tables]".to_owned()),
+                false => hint,
             };
-            source.error(error.span().unwrap_or(0..0), String::new(), message, None)
+            source.error(span, String::new(), message, hint)
         })
         .collect();
     written.sort_by_key(|it| (it.line, it.column));
     written.dedup_by_key(|it| (it.line, it.column));
     written
+}
+
+/// The parser's words in ours; `at_fault` is what it points at.
+fn syntax_error(message: &str, at_fault: &str) -> (String, Option<String>) {
+    let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
+    match what {
+        "duplicate key" => (
+            "the key is given twice".to_owned(),
+            Some("leave one out; for one more of a list write [[...]] with two brackets".to_owned()),
+        ),
+        "string values must be quoted" => {
+            let one_word = !at_fault.is_empty() && !at_fault.contains(['"', ' ', '\n']);
+            (format!("not TOML: {what}"), one_word.then(|| format!("write \"{at_fault}\"")))
+        }
+        _ => {
+            let hint =
+                (!expected.is_empty() && expected != "nothing").then(|| format!("expected {expected}"));
+            (format!("not TOML: {what}"), hint)
+        }
+    }
 }
 
 /// Builds the table once for its errors: two routes that can't be told apart, patterns that it can't hold.

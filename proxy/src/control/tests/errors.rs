@@ -245,11 +245,25 @@ fn addresses_that_do_not_overlap() {
 
 #[test]
 fn text_that_is_not_toml() {
-    check(
-        "[[listeners]\nname = \"web\naddress = 1.2.3\n",
-        &["1:13 : not TOML: unclosed array table, expected `]`"],
-    );
-    check("a = 1\na = 2\n[b]\n[b]\n", &["2:1 : the key is given twice", "4:2 : the key is given twice"]);
+    for (text, expected) in [
+        ("[[listeners]\nname = 1\n", "1:13 : not TOML: unclosed array table | expected `]`"),
+        ("name = web\n", "1:8 : not TOML: string values must be quoted | write \"web\""),
+        ("timeout = 5s\n", "1:11 : not TOML: string values must be quoted | write \"5s\""),
+        ("name = \"web\na = 1\n", "1:12 : not TOML: invalid basic string | expected `\"`"),
+        ("a = [\"1\" \"2\"]\n", "1:10 : not TOML: missing comma between array elements | expected `,`"),
+        ("a = 08\n", "1:5 : not TOML: unexpected leading zero"),
+        (
+            "{ \"a\": 1 }\n",
+            "1:1 : not TOML: invalid key-value pair | the config is TOML: `key = value` and [tables]",
+        ),
+    ] {
+        check(text, &[expected]);
+    }
+    let twice =
+        "the key is given twice | leave one out; for one more of a list write [[...]] with two brackets";
+    check("a = 1\na = 2\n[b]\n[b]\n", &[&format!("2:1 : {twice}"), &format!("4:2 : {twice}")]);
+    let yaml = errors_of("listeners:\n  - name: web\n");
+    assert!(yaml[0].ends_with("the config is TOML: `key = value` and [tables]"), "{yaml:?}");
 }
 
 #[test]
@@ -270,7 +284,11 @@ fn files_that_can_not_be_read() -> std::io::Result<()> {
 #[test]
 fn an_error_is_shown_with_its_line() {
     let text = "[[listeners]]\nname = \"web\"\n\tadress = \"0.0.0.0:8080\"\n";
-    let errors = parse_str("ringlane.toml", text).map_err(|it| it[0].to_string());
+    let errors = parse_str("ringlane.toml", text);
+    let line = errors.as_ref().map_err(|it| it[0].one_line()).err();
+    let expected = "ringlane.toml:3:2: listeners[0].adress: unknown key (did you mean `address`?)";
+    assert_eq!(line.as_deref(), Some(expected));
+    let errors = errors.map_err(|it| it[0].to_string());
     let expected = "\
 ringlane.toml:3:2: listeners[0].adress: unknown key
     3 |  adress = \"0.0.0.0:8080\"
