@@ -20,4 +20,5 @@
 mod harness;
 
 mod cli;
+mod runtime;
 mod smoke;

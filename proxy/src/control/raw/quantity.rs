@@ -181,7 +181,7 @@ impl Spec for Size {
     fn schema(&self, _: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [
             { "type": "integer", "minimum": self.min, "maximum": self.max },
-            { "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?(B|kB|KB|MB|GB|KiB|MiB|GiB)$", "examples": ["64KiB", "1MiB", "10MB"] },
+            { "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *(B|kB|KB|MB|GB|KiB|MiB|GiB)?$", "examples": ["64KiB", "1MiB", "10MB"] },
         ] })
     }
 }

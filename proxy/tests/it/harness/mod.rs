@@ -3,18 +3,21 @@
 #![allow(dead_code, unused_imports, reason = "a set of tools, not all of them in use at any time")]
 
 pub mod config;
+pub mod confine;
 #[macro_use]
 pub mod driver;
 pub mod log;
 pub mod message;
 pub mod origin;
 pub mod proxy;
+pub mod replies;
 pub mod script;
 pub mod taken;
 pub mod wait;
 pub mod wire;
 
 pub use config::Setup;
+pub use confine::Confine;
 pub use driver::Driver;
 pub use message::{End, Request, Response};
 pub use origin::Origin;

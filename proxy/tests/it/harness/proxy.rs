@@ -7,14 +7,16 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use super::{Client, Driver, PATIENCE, Response, log::Log, wait::eventually};
+use super::{Client, Confine, Driver, PATIENCE, Response, log::Log, wait::eventually};
 
 /// How a proxy is started.
 #[derive(Debug, Clone)]
 pub struct Launch {
-    driver: Driver,
+    driver: &'static str,
     workers: usize,
+    pin_cores: bool,
     env: Vec<(String, String)>,
+    confined: Vec<Confine>,
 }
 
 /// A running proxy. Killed when dropped.
@@ -33,6 +35,24 @@ impl Launch {
         self
     }
 
+    /// `driver = "auto"`, whatever the test's driver.
+    pub fn auto(mut self) -> Launch {
+        self.driver = "auto";
+        self
+    }
+
+    /// Each worker on one core.
+    pub fn pinned(mut self) -> Launch {
+        self.pin_cores = true;
+        self
+    }
+
+    /// Takes something from the process before it starts.
+    pub fn confined(mut self, confine: Confine) -> Launch {
+        self.confined.push(confine);
+        self
+    }
+
     /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Launch {
         self.env.push((name.to_owned(), value.to_owned()));
@@ -41,9 +61,9 @@ impl Launch {
 
     /// The text of a whole config: `toml` after `[runtime]` and `[admin]`.
     pub fn config(&self, toml: &str) -> String {
-        let (workers, driver) = (self.workers, self.driver.name());
+        let Launch { workers, driver, pin_cores, .. } = self;
         format!(
-            "[runtime]\nworkers = {workers}\npin_cores = false\ndriver = \"{driver}\"\n\
+            "[runtime]\nworkers = {workers}\npin_cores = {pin_cores}\ndriver = \"{driver}\"\n\
              [admin]\naddress = \"127.0.0.1:0\"\n{toml}"
         )
     }
@@ -83,6 +103,7 @@ impl Launch {
                 Ok(())
             });
         }
+        self.confined.iter().for_each(|confine| confine.put_on(&mut command));
         let mut child = command.spawn().unwrap();
         let stderr = Log::of(child.stderr.take().unwrap());
         let stdout = Log::of(child.stdout.take().unwrap());
@@ -93,7 +114,7 @@ impl Launch {
 impl Proxy {
     /// How to start one.
     pub fn launch(driver: Driver) -> Launch {
-        Launch { driver, workers: 1, env: Vec::new() }
+        Launch { driver: driver.name(), workers: 1, pin_cores: false, env: Vec::new(), confined: Vec::new() }
     }
 
     /// Starts one with one worker on `toml` (without `[runtime]` and `[admin]`) and waits until it is ready.
