@@ -38,7 +38,9 @@ fn keys_that_are_unknown_or_missing() {
     );
     check(
         &listener(""),
-        &["1:1 listeners[0].address: missing key | \"0.0.0.0:8080\", \"[::]:8080\" or \"unix:/PATH\"."],
+        &[
+            "1:1 listeners[0].address: missing key | \"0.0.0.0:8080\", \"[::]:8080\" (IPv6 and IPv4) or \"unix:/PATH\".",
+        ],
     );
     check(
         &listener("address = \"127.0.0.1:80\"\nkeep_alive = \"5s\""),
@@ -113,9 +115,9 @@ fn durations_and_sizes() {
 #[test]
 fn addresses_to_listen_on() {
     for (address, hint) in [
-        (":8080", "write \"0.0.0.0:8080\" for all IPv4 addresses, \"[::]:8080\" for IPv6"),
-        ("8080", "write \"0.0.0.0:8080\" for all IPv4 addresses, \"[::]:8080\" for IPv6"),
-        ("*:8080", "write \"0.0.0.0:8080\" for all IPv4 addresses, \"[::]:8080\" for IPv6"),
+        (":8080", "write \"0.0.0.0:8080\" for IPv4, \"[::]:8080\" for IPv6 as well"),
+        ("8080", "write \"0.0.0.0:8080\" for IPv4, \"[::]:8080\" for IPv6 as well"),
+        ("*:8080", "write \"0.0.0.0:8080\" for IPv4, \"[::]:8080\" for IPv6 as well"),
         ("localhost:8080", "names are not looked up here; write \"127.0.0.1:8080\""),
         ("example.com:80", "names are not looked up here; write the machine's own address"),
         ("127.0.0.1", "add a port: \"127.0.0.1:8080\""),
@@ -207,13 +209,13 @@ fn names_and_addresses_are_given_once() {
         &format!("{AROUND}[[listeners]]\nname = \"web\"\naddress = \"0.0.0.0:8080\"\n"),
         &[
             "13:8 listeners[1].name: the listener name `web` is given twice | logs and metrics tell them apart by name: give it another (the other is on line 2)",
-            "14:11 listeners[1].address: this address overlaps with another | give each listener an address of its own (the other is on line 3)",
+            "14:11 listeners[1].address: this address overlaps with another | each listener needs an address of its own, and [::] takes IPv4 as well (the other is on line 3)",
         ],
     );
     check(
         &format!("admin.address = \"127.0.0.1:8080\"\n{AROUND}"),
         &[
-            "1:17 admin.address: this address is in use twice | give each listener an address of its own (the other is on line 4)",
+            "1:17 admin.address: this address is in use twice | each listener needs an address of its own, and [::] takes IPv4 as well (the other is on line 4)",
         ],
     );
     check(
@@ -231,10 +233,18 @@ fn names_and_addresses_are_given_once() {
 }
 
 #[test]
+fn the_ipv6_wildcard_takes_ipv4_as_well() {
+    for address in ["[::]:8080", "0.0.0.0:8080"] {
+        let found = errors_of(&format!("{AROUND}[[listeners]]\nname = \"other\"\naddress = \"{address}\"\n"));
+        assert!(found.len() == 1 && found[0].contains("overlaps with another"), "{address}: {found:?}");
+    }
+}
+
+#[test]
 fn addresses_that_do_not_overlap() {
     let another =
         |address: &str| format!("{AROUND}[[listeners]]\nname = \"other\"\naddress = \"{address}\"\n");
-    for address in ["127.0.0.2:8080", "127.0.0.1:8081", "[::]:8080", "[::1]:8080", "unix:/x"] {
+    for address in ["127.0.0.2:8080", "127.0.0.1:8081", "[::1]:8080", "[::]:8081", "unix:/x"] {
         check(&another(address), &[]);
     }
     check(
