@@ -19,12 +19,13 @@
 #[macro_use]
 mod harness;
 
+mod cli;
 mod endpoints;
 mod faults;
+mod http1;
 mod names;
 mod pool;
 mod queue;
-mod http1;
 mod runtime;
 mod smoke;
 mod stale;
