@@ -1,4 +1,4 @@
-//! What can be wrong with a head. Which status answers it is decided in `worker/answer.rs` alone.
+//! What can be wrong with a head or a chunked body. Which status answers it is decided in `worker/answer.rs` alone.
 
 /// A head that is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,4 +18,15 @@ pub enum HeadError {
     /// CONNECT, which a reverse proxy does not offer (501).
     #[error("CONNECT is not offered")]
     Connect,
+}
+
+/// A chunked body that is refused. The connection it came on cannot be used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ChunkError {
+    /// Breaks RFC 9112 section 7.1; the text says how.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// Chunk extensions or the trailer section are over their limits.
+    #[error("{0}")]
+    TooLarge(&'static str),
 }

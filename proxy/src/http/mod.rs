@@ -1,15 +1,56 @@
 //! Bytes to values and back: heads, framing, chunked bodies, forwarded fields. Pure: no sockets, no clock, no config.
 //!
 //! ```text
-//! bytes -> scan (where does the head end, is it clean) -> head (decode, strict rules, framing) -> RequestHead
-//!          RequestHead + edits -> encode -> bytes for the upstream      (and the same the other way round)
+//! bytes -> scan (where does the head end, is it clean) -> request or response (strict rules, decode, framing)
+//!          head + edits -> encode -> bytes for the other side
 //!          body bytes -> chunked (when chunked) -> data
 //! ```
+//!
+//! Every rule is checked on the raw bytes by files of this folder; `decode` alone names the decoder that turns them
+//! into the `http` crate's types, and may refuse more than we do, never decide less.
+//!
+//! | file | what it decides |
+//! |---|---|
+//! | `scan` | where a head ends, without reading a byte twice |
+//! | `field`, `bytes` | field lines, the names we treat specially, which bytes may stand where |
+//! | `target`, `authority` | the request target and the host |
+//! | `framing` | how long the body is |
+//! | `connection`, `upgrade` | the `Connection` options and what may become a tunnel |
+//! | `request`, `response` | whole heads |
+//! | `encode` | heads for the other side |
+//! | `chunked`, `trailer` | the chunked transfer coding, both ways |
 
+mod authority;
+mod bytes;
+pub mod chunked;
+mod connection;
+mod decode;
 pub mod edits;
+pub mod encode;
 pub mod error;
+pub mod field;
 pub mod framing;
+pub mod request;
+pub mod response;
+pub mod scan;
+mod target;
+mod trailer;
+pub mod upgrade;
 
+#[cfg(test)]
+#[expect(clippy::expect_used, reason = "a test fails by panicking")]
+mod tests;
+
+pub use chunked::{ChunkDecoder, ChunkEvent, LAST_CHUNK, encode_chunk_size};
 pub use edits::HeaderEdits;
-pub use error::HeadError;
+pub use encode::{
+    BodyOut, ConnectionField, RequestEncoding, ResponseEncoding, encode_interim, encode_request,
+    encode_response,
+};
+pub use error::{ChunkError, HeadError};
+pub use field::{FieldKind, Line, Lines, Spare};
 pub use framing::BodyLength;
+pub use request::RequestHead;
+pub use response::ResponseHead;
+pub use scan::{HeadScan, Scan};
+pub use upgrade::upgrade_accepted;

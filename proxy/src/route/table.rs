@@ -48,6 +48,8 @@ pub struct RequestView<'a> {
 pub struct Selected<'t> {
     /// The route.
     pub route: &'t Route,
+    /// Where it stands in `RouteTable::routes`.
+    pub index: usize,
     /// Bytes of the path that `path_prefix` matched (what a prefix rewrite replaces); 0 for other kinds of path.
     pub prefix_len: usize,
 }
@@ -75,6 +77,7 @@ impl RouteTable {
     /// more than three parameters, and for an encoded query value that a regex wants to see.
     pub fn select(&self, request: &RequestView<'_>) -> Option<Selected<'_>> {
         let (route, prefix_len) = self.index.find(&self.routes, request)?;
-        Some(Selected { route: self.routes.get(route as usize)?, prefix_len })
+        let index = route as usize;
+        Some(Selected { route: self.routes.get(index)?, index, prefix_len })
     }
 }

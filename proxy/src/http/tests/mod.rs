@@ -1,0 +1,15 @@
+//! Tests of the whole module as tables of bytes: one line a case.
+
+mod chunked;
+mod connection;
+mod encode_request;
+mod encode_response;
+mod framing;
+mod properties;
+mod request;
+mod response;
+mod reuse;
+mod scan;
+mod support;
+mod trailer;
+mod upgrade;
