@@ -15,8 +15,6 @@ pub(super) struct RequestLine {
     pub(super) target: Range<usize>,
     /// 1.0 or 1.1; a higher minor version counts as 1.1 (RFC 9110 section 2.5).
     pub(super) version: Version,
-    /// Where the version's last digit is.
-    pub(super) minor_at: usize,
     /// Where the first field line begins.
     pub(super) end: usize,
 }
@@ -59,7 +57,7 @@ pub(super) fn request_line(raw: &[u8]) -> Result<RequestLine, HeadError> {
     if raw.get(minor_at + 1..end) != Some(b"\r\n") {
         return Err(HeadError::Malformed("the request line does not end after its HTTP version"));
     }
-    Ok(RequestLine { method: 0..method_len, target: target_start..target_end, version, minor_at, end })
+    Ok(RequestLine { method: 0..method_len, target: target_start..target_end, version, end })
 }
 
 /// Reads `HTTP/` digit `.` digit at `at`; gives the version and the place of its last digit.

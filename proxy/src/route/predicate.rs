@@ -40,7 +40,7 @@ impl Predicates {
     /// Whether method, fields and query are right.
     pub(super) fn accept(&self, request: &RequestView<'_>) -> bool {
         method::accept(&self.methods, request.method)
-            && header::accept(&self.headers, request.headers)
+            && (self.headers.is_empty() || header::accept(&self.headers, request.headers.fields()))
             && query::accept(&self.query, request.query)
     }
 
@@ -49,7 +49,7 @@ impl Predicates {
         self.host_lost(request.host)
             .or_else(|| self.path_lost(request.path))
             .or_else(|| method::lost_on(&self.methods, request.method))
-            .or_else(|| header::lost_on(&self.headers, request.headers))
+            .or_else(|| header::lost_on(&self.headers, request.headers.fields()))
             .or_else(|| query::lost_on(&self.query, request.query))
     }
 

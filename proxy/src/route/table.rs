@@ -5,7 +5,10 @@ use std::sync::Arc;
 use http::{HeaderMap, Method};
 
 use super::{action::Action, index::Index, listener::Listener, predicate::Predicates};
-use crate::{http::HeaderEdits, upstream::Upstream};
+use crate::{
+    http::{HeaderEdits, RequestHead},
+    upstream::Upstream,
+};
 
 /// One route, compiled.
 #[derive(Debug, Clone)]
@@ -28,6 +31,24 @@ pub struct Route {
     pub response_headers: HeaderEdits,
 }
 
+/// Whoever has a request's fields as a map, perhaps made only when asked for.
+pub trait Fields: std::fmt::Debug {
+    /// All fields.
+    fn fields(&self) -> &HeaderMap;
+}
+
+impl Fields for HeaderMap {
+    fn fields(&self) -> &HeaderMap {
+        self
+    }
+}
+
+impl Fields for RequestHead {
+    fn fields(&self) -> &HeaderMap {
+        self.headers()
+    }
+}
+
 /// What selection looks at.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestView<'a> {
@@ -39,8 +60,8 @@ pub struct RequestView<'a> {
     pub path: &'a str,
     /// What follows `?`, when there is one.
     pub query: Option<&'a str>,
-    /// All fields.
-    pub headers: &'a HeaderMap,
+    /// Where its fields are found; asked only by routes with a condition on one.
+    pub headers: &'a dyn Fields,
 }
 
 /// The chosen route.

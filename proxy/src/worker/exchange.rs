@@ -122,7 +122,7 @@ async fn run(
         host: head.host(),
         path: head.path(),
         query: head.query(),
-        headers: &head.headers,
+        headers: head,
     };
     let selected = adopted.table.select(&view).ok_or(Failure::NoRoute)?;
     let index = selected.index;

@@ -335,7 +335,7 @@ fn injected_fault(head: &crate::http::RequestHead) {
     if std::env::var_os("RINGLANE_FAULTS").is_none() {
         return;
     }
-    match head.headers.get("x-ringlane-fault").map(http::HeaderValue::as_bytes) {
+    match head.headers().get("x-ringlane-fault").map(http::HeaderValue::as_bytes) {
         Some(b"connection") => panic!("a fault that a test asked for"),
         Some(b"worker") => {
             monoio::spawn(async { panic!("a fault that a test asked for") });
