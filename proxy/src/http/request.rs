@@ -91,7 +91,8 @@ impl RequestHead {
         let is_absolute = authority.is_some();
         let (authority, host_len) = authority.map_or(host, |authority| (authority, host_len));
         let method = raw.get(line_method).unwrap_or_default();
-        let method = Method::from_bytes(method).map_err(|_| HeadError::Malformed("the method is not a token"))?;
+        let method =
+            Method::from_bytes(method).map_err(|_| HeadError::Malformed("the method is not a token"))?;
         Ok(Self {
             method,
             version,
