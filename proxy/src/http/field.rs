@@ -171,8 +171,9 @@ impl Line {
     }
 
     /// True when the line reads `name: value` with one space and nothing after the value.
-    pub(super) fn is_canonical(&self) -> bool {
-        self.value_start == self.name_end + 2 && self.value_end + 2 == self.end
+    pub(super) fn is_canonical(&self, raw: &[u8]) -> bool {
+        let before_value = raw.get(usize::from(self.name_end)..usize::from(self.value_start));
+        before_value == Some(b": ") && self.value_end + 2 == self.end
     }
 }
 

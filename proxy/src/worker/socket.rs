@@ -146,7 +146,26 @@ impl Socket {
     /// error some bytes may be out: the connection is of no more use.
     pub async fn write_all<B: IoBuf>(&self, timer: &Timer, wait: Duration, buf: B) -> Result<B, WriteError> {
         let total = buf.bytes_init();
-        let (mut done, mut buf) = self.write_some(timer, wait, buf).await?;
+        // Written, nothing would look like a peer that takes nothing.
+        if total == 0 {
+            return Ok(buf);
+        }
+        let (done, buf) = self.write_some(timer, wait, buf).await?;
+        if done == total {
+            return Ok(buf);
+        }
+        // Boxed, as is everything that few requests need: a future is as large as the largest of its branches.
+        Box::pin(self.write_rest(timer, wait, buf, done)).await
+    }
+
+    async fn write_rest<B: IoBuf>(
+        &self,
+        timer: &Timer,
+        wait: Duration,
+        mut buf: B,
+        mut done: usize,
+    ) -> Result<B, WriteError> {
+        let total = buf.bytes_init();
         while done < total {
             let (written, slice) = self.write_some(timer, wait, buf.slice(done..total)).await?;
             buf = slice.into_inner();

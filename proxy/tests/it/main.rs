@@ -19,5 +19,14 @@
 #[macro_use]
 mod harness;
 
+mod endpoints;
+mod names;
+mod pool;
+mod queue;
+mod http1;
 mod runtime;
 mod smoke;
+mod stale;
+mod timeouts;
+mod timeouts_whole;
+mod upstream_faults;

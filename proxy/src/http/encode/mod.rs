@@ -58,7 +58,7 @@ impl<'a> Copier<'a> {
     /// none after, no zeros in front.
     fn keep_length(&mut self, line: &Line) {
         let value = line.value(self.raw);
-        if line.is_canonical() && !matches!(value, [b'0', _, ..]) {
+        if line.is_canonical(self.raw) && !matches!(value, [b'0', _, ..]) {
             return self.keep(line);
         }
         let zeros = bytes::prefix_len(value, |byte| byte == b'0').min(value.len().saturating_sub(1));

@@ -68,7 +68,7 @@ fn copy_line(
     match line.kind {
         FieldKind::Host => {
             // The one line there can be: replaced in its place, so that the order stays.
-            if how.host.is_some() || head.is_absolute || !line.is_canonical() {
+            if how.host.is_some() || head.is_absolute || !line.is_canonical(copier.raw) {
                 copier.replace(line, how.host.unwrap_or(head.authority()).as_bytes());
             } else {
                 copier.keep(line);

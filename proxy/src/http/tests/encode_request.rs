@@ -59,6 +59,9 @@ fn lines_stay_as_they_came() {
             "Host: a\r\nX: 1\r\nTransfer-Encoding: chunked\r\n",
         ),
         ("Host:a\t\r\n", "Host: a\r\n"),
+        ("Host:a\r\n", "Host: a\r\n"),
+        ("Host:\ta\r\nContent-Length:\t5\r\n", "Host: a\r\nContent-Length: 5\r\n"),
+        ("hOST:  a\r\ncontent-length:5\r\n", "hOST: a\r\ncontent-length: 5\r\n"),
         // What an untrusted client says of where it comes from.
         ("X-Forwarded-For: 1\r\nHost: a\r\nx-forwarded-proto: ftp\r\nX-FORWARDED-HOST: b\r\n", "Host: a\r\n"),
         (
