@@ -96,6 +96,10 @@ fn response(cut: usize, bytes: &[u8], method: &Method) -> Option<ResponseHead> {
     let head = ResponseHead::parse(&mut buf, start, end, method, Spare::default()).ok()?;
     assert_eq!(&buf[..], &bytes[end..]);
     agree_on_response(&bytes[start..end], &head);
+    // So many fields that ours would not fit beside them.
+    if head.lines.len() > FIELDS_MAX {
+        return Some(head);
+    }
     let edits = HeaderEdits::default();
     for body in [BodyOut::AsReceived, BodyOut::Chunked, BodyOut::UntilClose] {
         let date = b"Thu, 01 Jan 1970 00:00:00 GMT";

@@ -61,20 +61,24 @@ pub(super) fn is_ows(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
-/// `text` without optional white space at either end.
-pub(super) fn trim(text: &[u8]) -> &[u8] {
-    let mut text = text;
-    while let [first, rest @ ..] = text
-        && is_ows(*first)
-    {
-        text = rest;
-    }
+/// `text` without optional white space at its end.
+pub(super) fn trim_end(mut text: &[u8]) -> &[u8] {
     while let [rest @ .., last] = text
         && is_ows(*last)
     {
         text = rest;
     }
     text
+}
+
+/// `text` without optional white space at either end.
+fn trim(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text
+        && is_ows(*first)
+    {
+        text = rest;
+    }
+    trim_end(text)
 }
 
 /// The elements of a comma-separated list, trimmed. Empty ones are skipped, as a recipient must.
