@@ -48,3 +48,14 @@ const _: () = assert!(REQUEST_HEAD_BYTES_DEFAULT <= REQUEST_HEAD_BYTES_MAX);
 const _: () = assert!(REQUEST_HEAD_BYTES_MAX <= u16::MAX as usize);
 const _: () = assert!(RESPONSE_HEAD_BYTES_MAX <= u16::MAX as usize);
 const _: () = assert!(CHUNK_SIZE_DIGITS_MAX < 16);
+
+/// A regular expression in a route, compiled, in bytes.
+pub const ROUTE_REGEX_BYTES_MAX: usize = 1024 * 1024;
+/// Segments of a `path_prefix`: what bounds the walk over a request's path.
+pub const PATH_PREFIX_SEGMENTS_MAX: usize = 32;
+/// Parameters in a `path`. matchit panics beyond 25.
+pub const PATH_PARAMETERS_MAX: usize = 16;
+
+const _: () = assert!(PATH_PARAMETERS_MAX <= 25);
+// The depths of prefixes are a set of bits, with one for each count from 0 to the maximum.
+const _: () = assert!(PATH_PREFIX_SEGMENTS_MAX < u64::BITS as usize);

@@ -1,6 +1,6 @@
 //! A request head: every rule that it must pass, and what it says.
 
-use std::ops::Range;
+use std::{cell::OnceCell, ops::Range};
 
 use ::http::{HeaderMap, Method, Version};
 use bytes::BytesMut;
@@ -27,8 +27,6 @@ pub struct RequestHead {
     pub method: Method,
     /// 1.0 or 1.1.
     pub version: Version,
-    /// All fields.
-    pub headers: HeaderMap,
     /// The head as received. May hold a few bytes of our own behind the empty line.
     pub raw: Vec<u8>,
     /// The field lines in `raw`.
@@ -47,6 +45,7 @@ pub struct RequestHead {
     pub takes_trailers: bool,
     /// The target was in absolute form, so its authority replaces `Host`.
     pub is_absolute: bool,
+    fields: OnceCell<HeaderMap>,
     path_and_query: Range<usize>,
     path_end: usize,
     authority: Range<usize>,
@@ -65,7 +64,7 @@ impl RequestHead {
         spare: Spare,
     ) -> Result<Self, HeadError> {
         let Spare { mut raw, mut lines } = spare;
-        decode::copy(buf, start, end, &mut raw)?;
+        decode::take(buf, start, end, &mut raw)?;
         text::refuse_control(&raw)?;
         let line = target::request_line(&raw)?;
         let noted = field::parse(&raw, line.end, fields_max.min(HEAD_FIELDS_MAX), &mut lines)?;
@@ -86,16 +85,17 @@ impl RequestHead {
         let expects_continue = noted.expect && expectation(&raw, &mut lines, is_11 && !body.is_empty());
         let upgrade = is_11 && options.upgrade && noted.upgrade && upgrade::is_offer(&raw, &lines);
         let takes_trailers = is_11 && noted.te && takes_trailers(&raw, &lines);
-        let RequestLine { method, target, version, end: line_end } = line;
+        let RequestLine { method: line_method, target, version, .. } = line;
         let Target { path_and_query, path_end, authority, host_len } =
             target::parse(&mut raw, target, is_options)?;
         let is_absolute = authority.is_some();
         let (authority, host_len) = authority.map_or(host, |authority| (authority, host_len));
-        let (method, headers) = decode::request(buf, (start, end), (method.len(), line_end), version)?;
+        let method = raw.get(line_method).unwrap_or_default();
+        let method = Method::from_bytes(method).map_err(|_| HeadError::Malformed("the method is not a token"))?;
         Ok(Self {
             method,
             version,
-            headers,
+            fields: OnceCell::new(),
             body,
             keep_alive: !options.close && (is_11 || options.keep_alive),
             expects_continue,
@@ -115,6 +115,11 @@ impl RequestHead {
     /// Gives the buffers back for the next head.
     pub fn into_spare(self) -> Spare {
         Spare { raw: self.raw, lines: self.lines }
+    }
+
+    /// All fields as a map, decoded when first asked for.
+    pub fn headers(&self) -> &HeaderMap {
+        self.fields.get_or_init(|| decode::fields(&self.raw, &self.lines))
     }
 
     /// The path as received, percent escapes and all; `*` for a request about the whole server.

@@ -1,6 +1,6 @@
 //! A response head: every rule that it must pass, and what it says.
 
-use std::ops::Range;
+use std::{cell::OnceCell, ops::Range};
 
 use ::http::{HeaderMap, Method, StatusCode, Version};
 use bytes::BytesMut;
@@ -25,8 +25,6 @@ pub struct ResponseHead {
     pub status: StatusCode,
     /// 1.0 or 1.1.
     pub version: Version,
-    /// All fields.
-    pub headers: HeaderMap,
     /// The head as received.
     pub raw: Vec<u8>,
     /// The field lines in `raw`.
@@ -35,13 +33,14 @@ pub struct ResponseHead {
     pub body: BodyLength,
     /// The upstream will take another request on this connection once the body is through.
     pub keep_alive: bool,
+    fields: OnceCell<HeaderMap>,
     reason: Range<usize>,
 }
 
 /// A status line taken apart. Ranges are into the raw head.
 struct StatusLine {
     version: Version,
-    minor_at: usize,
+    status: StatusCode,
     reason: Range<usize>,
     end: usize,
 }
@@ -57,7 +56,7 @@ impl ResponseHead {
         spare: Spare,
     ) -> Result<Self, HeadError> {
         let Spare { mut raw, mut lines } = spare;
-        decode::copy(buf, start, end, &mut raw)?;
+        decode::take(buf, start, end, &mut raw)?;
         text::refuse_control(&raw)?;
         let line = status_line(&raw)?;
         let noted = field::parse(&raw, line.end, HEAD_FIELDS_MAX, &mut lines)?;
@@ -65,13 +64,13 @@ impl ResponseHead {
             true => connection::read(&raw, &mut lines, false)?,
             false => Options::default(),
         };
-        let (status, headers) = decode::response(buf, (start, end), line.minor_at)?;
+        let status = line.status;
         let body = framing::of_response(&raw, &noted, line.version, status, request_method)?;
         let persistent = !options.close && (line.version == Version::HTTP_11 || options.keep_alive);
         Ok(Self {
             status,
             version: line.version,
-            headers,
+            fields: OnceCell::new(),
             body,
             keep_alive: persistent
                 && body != BodyLength::UntilClose
@@ -85,6 +84,11 @@ impl ResponseHead {
     /// Gives the buffers back for the next head.
     pub fn into_spare(self) -> Spare {
         Spare { raw: self.raw, lines: self.lines }
+    }
+
+    /// All fields as a map, decoded when first asked for.
+    pub fn headers(&self) -> &HeaderMap {
+        self.fields.get_or_init(|| decode::fields(&self.raw, &self.lines))
     }
 
     /// True for a 1xx after which the final response is still to come: all but 101.
@@ -108,10 +112,11 @@ impl ResponseHead {
 fn status_line(raw: &[u8]) -> Result<StatusLine, HeadError> {
     let (version, minor_at) = target::version(raw, 0)?;
     let code_at = minor_at + 2;
-    match raw.get(minor_at + 1..code_at + 3) {
-        Some([b' ', b'1'..=b'9', tens, ones]) if tens.is_ascii_digit() && ones.is_ascii_digit() => {}
-        _ => return Err(HeadError::Malformed("the status is not three digits after one space")),
-    }
+    const REFUSED: HeadError = HeadError::Malformed("the status is not three digits after one space");
+    let code = match raw.get(minor_at + 1..code_at + 3) {
+        Some([b' ', code @ ..]) => StatusCode::from_bytes(code).map_err(|_| REFUSED)?,
+        _ => return Err(REFUSED),
+    };
     let after_code = raw.get(code_at + 3..).unwrap_or_default();
     let rest_len = memchr::memchr2(b'\r', b'\n', after_code).unwrap_or(after_code.len());
     if after_code.get(rest_len..rest_len + 2) != Some(b"\r\n") {
@@ -123,5 +128,5 @@ fn status_line(raw: &[u8]) -> Result<StatusLine, HeadError> {
         Some(b'\r') => rest_end..rest_end,
         _ => return Err(HeadError::Malformed("the status is not followed by a space")),
     };
-    Ok(StatusLine { version, minor_at, reason, end: rest_end + 2 })
+    Ok(StatusLine { version, status: code, reason, end: rest_end + 2 })
 }

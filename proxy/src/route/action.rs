@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use http::StatusCode;
 
+pub use super::{redirect::Redirect, split::Split};
+
 /// What a route does.
 #[derive(Debug, Clone)]
 pub enum Action {
@@ -14,28 +16,6 @@ pub enum Action {
     Redirect(Redirect),
     /// Answer with a fixed response.
     Respond(Respond),
-}
-
-/// Weights over upstreams. State (the cursor) is the worker's; see `Split::pick`.
-#[derive(Debug, Clone)]
-pub struct Split {
-    /// Index into `RouteTable::upstreams` and weight, weight 0 allowed, at least one above 0.
-    pub choices: Box<[(usize, u32)]>,
-}
-
-/// Where a redirect points. What is `None` is taken from the request.
-#[derive(Debug, Clone)]
-pub struct Redirect {
-    /// 301, 302, 303, 307 or 308.
-    pub status: StatusCode,
-    /// `http` or `https`.
-    pub scheme: Option<Box<str>>,
-    /// Host, with a port when it has one.
-    pub host: Option<Box<str>>,
-    /// Replaces the whole path.
-    pub path: Option<Box<str>>,
-    /// Replaces the prefix that `path_prefix` matched.
-    pub path_prefix: Option<Box<str>>,
 }
 
 /// A fixed response.

@@ -4,13 +4,36 @@
 //! worker without a lock. Selection equals a linear scan of all routes in order of precedence.
 
 pub mod action;
+pub mod build;
+pub mod explain;
+mod header;
 pub mod host;
+mod index;
 pub mod listener;
+mod method;
+mod parameters;
 pub mod path;
-pub mod precedence;
+mod pattern_error;
+mod precedence;
 pub mod predicate;
+mod query;
+mod redirect;
+mod rewrite;
+mod split;
 pub mod table;
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests;
 
-pub use action::{Action, Redirect, Respond, Split};
+pub use action::{Action, Respond};
+pub use build::BuildError;
+pub use explain::{Outcome, Verdict};
+pub use host::HostPattern;
 pub use listener::Listener;
-pub use table::{Route, RouteTable, Selected};
+pub use path::PathPattern;
+pub use pattern_error::PatternError;
+pub use predicate::{Predicates, ValuePattern};
+pub use redirect::Redirect;
+pub use rewrite::rewrite_target;
+pub use split::{Split, SplitState};
+pub use table::{RequestView, Route, RouteTable, Selected};

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 
-use super::{action::Action, listener::Listener, predicate::Predicates};
-use crate::{http::HeaderEdits, upstream::Upstream};
+use super::{action::Action, index::Index, listener::Listener, predicate::Predicates};
+use crate::{
+    http::{HeaderEdits, RequestHead},
+    upstream::Upstream,
+};
 
 /// One route, compiled.
 #[derive(Debug, Clone)]
@@ -28,6 +31,24 @@ pub struct Route {
     pub response_headers: HeaderEdits,
 }
 
+/// Whoever has a request's fields as a map, perhaps made only when asked for.
+pub trait Fields: std::fmt::Debug {
+    /// All fields.
+    fn fields(&self) -> &HeaderMap;
+}
+
+impl Fields for HeaderMap {
+    fn fields(&self) -> &HeaderMap {
+        self
+    }
+}
+
+impl Fields for RequestHead {
+    fn fields(&self) -> &HeaderMap {
+        self.headers()
+    }
+}
+
 /// What selection looks at.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestView<'a> {
@@ -39,8 +60,8 @@ pub struct RequestView<'a> {
     pub path: &'a str,
     /// What follows `?`, when there is one.
     pub query: Option<&'a str>,
-    /// All fields.
-    pub headers: &'a HeaderMap,
+    /// Where its fields are found; asked only by routes with a condition on one.
+    pub headers: &'a dyn Fields,
 }
 
 /// The chosen route.
@@ -48,11 +69,13 @@ pub struct RequestView<'a> {
 pub struct Selected<'t> {
     /// The route.
     pub route: &'t Route,
+    /// Where it stands in `RouteTable::routes`.
+    pub index: usize,
     /// Bytes of the path that `path_prefix` matched (what a prefix rewrite replaces); 0 for other kinds of path.
     pub prefix_len: usize,
 }
 
-/// Immutable routes, upstreams and listeners. Built by the control thread, read by workers.
+/// Immutable routes, upstreams and listeners. Built by the control thread (`RouteTable::build`), read by workers.
 #[derive(Debug)]
 pub struct RouteTable {
     /// Counts tables: the published one has the highest.
@@ -63,12 +86,19 @@ pub struct RouteTable {
     pub upstreams: Box<[Arc<Upstream>]>,
     /// Settings of each listener.
     pub listeners: Box<[Arc<Listener>]>,
+    /// Where `select` looks.
+    pub(super) index: Index,
 }
 
 impl RouteTable {
     /// The route that serves `request`, or none (404).
+    ///
+    /// Equals a linear scan of all (route, host) pairs in order of precedence. Nothing is allocated, except by regexes
+    /// (the `regex` crate keeps scratch space, and a host with many asks them as a set), by matchit for a path with
+    /// more than three parameters, and for an encoded query value that a regex wants to see.
     pub fn select(&self, request: &RequestView<'_>) -> Option<Selected<'_>> {
-        let _ = request;
-        None
+        let (route, prefix_len) = self.index.find(&self.routes, request)?;
+        let index = route as usize;
+        Some(Selected { route: self.routes.get(index)?, index, prefix_len })
     }
 }

@@ -1,1 +1,319 @@
-//! Smooth weighted round robin.
+//! Smooth weighted round robin, as nginx does it: over a cycle (as many picks as the weights add up to) each endpoint
+//! gets exactly its weight, and the picks of a heavy one are spread instead of bunched.
+//!
+//! The state is one worker's. It is keyed by the identity of the endpoints, so that it outlives a change of the list.
+
+use std::collections::HashMap;
+
+use super::Endpoint;
+
+/// Picks taken at the start so that workers do not march in step, at most. Bounds the work of a large offset.
+const START_PICKS_MAX: u32 = 256;
+
+/// One picker over one list of endpoints. What it picks is an index into that list.
+#[derive(Debug, Clone, Default)]
+pub struct RoundRobin {
+    slots: Vec<Slot>,
+    /// Indexes into `slots` of those with the one weight there is, or nothing when weights differ. With equal weights
+    /// the order is simply that of the list.
+    equal: Vec<u32>,
+    /// Index into `equal`: where the next pick starts.
+    cursor: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    id: u32,
+    weight: u32,
+    /// nginx's `current_weight`: what the slot is owed, in picks times the sum of weights.
+    credit: i64,
+}
+
+impl RoundRobin {
+    /// A picker over endpoints with these weights and the ids 0, 1, 2, ... Weight 0 gets nothing. `start_offset` moves
+    /// the start of the cycle; give each worker another one.
+    pub fn new(weights: impl Iterator<Item = u32>, start_offset: u32) -> Self {
+        Self::start(
+            weights.zip(0..).map(|(weight, id)| Slot { id, weight, credit: 0 }).collect(),
+            start_offset,
+        )
+    }
+
+    /// A picker over `endpoints`; see [`RoundRobin::new`].
+    pub fn over(endpoints: &[Endpoint], start_offset: u32) -> Self {
+        Self::start(endpoints.iter().map(Slot::fresh).collect(), start_offset)
+    }
+
+    fn start(slots: Vec<Slot>, start_offset: u32) -> Self {
+        let mut this = Self { slots, equal: Vec::new(), cursor: 0 };
+        this.find_equal();
+        if let Some(cursor) = (start_offset as usize).checked_rem(this.equal.len()) {
+            this.cursor = cursor;
+            return this;
+        }
+        let cycle: u64 = this.slots.iter().map(|slot| u64::from(slot.weight)).sum();
+        let picks = u64::from(start_offset).checked_rem(cycle).unwrap_or(0) % u64::from(START_PICKS_MAX);
+        for _ in 0..picks {
+            this.pick(|_| false);
+        }
+        this
+    }
+
+    /// Takes on a new list. Endpoints that were in the old one keep their place in the cycle, whatever their position
+    /// now; new ones start without credit. Costs nothing to speak of when nothing changed.
+    pub fn adopt(&mut self, endpoints: &[Endpoint]) {
+        let same = endpoints.len() == self.slots.len()
+            && self
+                .slots
+                .iter()
+                .zip(endpoints)
+                .all(|(slot, new)| slot.id == new.id && slot.weight == new.weight);
+        if same {
+            return;
+        }
+        // Whose turn it is, and whose after that, should the first be gone.
+        let (done, due) = self.equal.split_at_checked(self.cursor).unwrap_or_default();
+        let turns: Vec<u32> = due
+            .iter()
+            .chain(done)
+            .filter_map(|index| self.slots.get(*index as usize))
+            .map(|slot| slot.id)
+            .collect();
+        let credits: HashMap<u32, i64> = self.slots.iter().map(|slot| (slot.id, slot.credit)).collect();
+        self.slots = endpoints
+            .iter()
+            .map(|new| Slot { credit: credits.get(&new.id).copied().unwrap_or(0), ..Slot::fresh(new) })
+            .collect();
+        self.find_equal();
+        self.settle_credits();
+        let places: HashMap<u32, usize> = self
+            .equal
+            .iter()
+            .enumerate()
+            .filter_map(|(place, index)| Some((self.slots.get(*index as usize)?.id, place)))
+            .collect();
+        self.cursor = turns.iter().find_map(|id| places.get(id)).copied().unwrap_or(0);
+    }
+
+    /// The next endpoint that `skip` does not refuse, as an index into the list, or none. One that is skipped loses
+    /// its turn to the others and is not owed for it later.
+    pub fn pick(&mut self, skip: impl Fn(usize) -> bool) -> Option<usize> {
+        if self.equal.is_empty() {
+            return pick_smooth(self.slots.iter_mut().map(|slot| (&mut slot.credit, slot.weight)), skip);
+        }
+        let (done, due) = self.equal.split_at_checked(self.cursor)?;
+        let turns = due.iter().chain(done);
+        let (passed, index) =
+            turns.map(|index| *index as usize).enumerate().find(|(_, index)| !skip(*index))?;
+        self.cursor += passed + 1;
+        if self.cursor >= self.equal.len() {
+            self.cursor -= self.equal.len();
+        }
+        Some(index)
+    }
+
+    /// Endpoints in the list.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    fn find_equal(&mut self) {
+        let mut weights = self.slots.iter().map(|slot| slot.weight).filter(|weight| *weight > 0);
+        let first = weights.next();
+        let equal = weights.all(|weight| Some(weight) == first);
+        self.equal.clear();
+        if equal {
+            let used = self.slots.iter().zip(0..).filter(|(slot, _)| slot.weight > 0);
+            self.equal.extend(used.map(|(_, index)| index));
+        }
+    }
+
+    /// Credits add up to 0 and none exceeds a cycle: what endpoints that are gone had is shared out, or the newcomers
+    /// would be behind the others for ever.
+    fn settle_credits(&mut self) {
+        let cycle: i64 = self.slots.iter().map(|slot| i64::from(slot.weight)).sum();
+        for slot in &mut self.slots {
+            slot.credit = if slot.weight == 0 { 0 } else { slot.credit.clamp(-cycle, cycle) };
+        }
+        let mut excess: i64 = self.slots.iter().map(|slot| slot.credit).sum();
+        let mut left = self.slots.iter().filter(|slot| slot.weight > 0).count() as i64;
+        for slot in self.slots.iter_mut().filter(|slot| slot.weight > 0) {
+            let part = excess / left;
+            slot.credit -= part;
+            excess -= part;
+            left -= 1;
+        }
+    }
+}
+
+impl Slot {
+    fn fresh(endpoint: &Endpoint) -> Self {
+        Self { id: endpoint.id, weight: endpoint.weight, credit: 0 }
+    }
+}
+
+/// One step of the algorithm over credits (which start at 0) with their weights: every candidate earns its weight, and
+/// the richest, the first of equals, is picked and pays what all have earned.
+pub fn pick_smooth<'a>(
+    candidates: impl Iterator<Item = (&'a mut i64, u32)>,
+    skip: impl Fn(usize) -> bool,
+) -> Option<usize> {
+    let mut earned = 0;
+    let mut richest: Option<(usize, &mut i64)> = None;
+    for (index, (credit, weight)) in candidates.enumerate() {
+        if weight == 0 || skip(index) {
+            continue;
+        }
+        earned += i64::from(weight);
+        *credit += i64::from(weight);
+        if richest.as_ref().is_none_or(|(_, most)| *credit > **most) {
+            richest = Some((index, credit));
+        }
+    }
+    let (index, credit) = richest?;
+    *credit -= earned;
+    Some(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::upstream::Address;
+
+    fn endpoints(list: &[(u32, u32)]) -> Vec<Endpoint> {
+        let endpoint = |(id, weight): &(u32, u32)| Endpoint {
+            id: *id,
+            address: Address::Unix(format!("/{id}").into()),
+            label: "".into(),
+            weight: *weight,
+        };
+        list.iter().map(endpoint).collect()
+    }
+
+    fn picks(picker: &mut RoundRobin, count: usize) -> Vec<Option<usize>> {
+        (0..count).map(|_| picker.pick(|_| false)).collect()
+    }
+
+    #[track_caller]
+    fn check(weights: &[u32], start_offset: u32, want: &[usize]) {
+        let mut picker = RoundRobin::new(weights.iter().copied(), start_offset);
+        let want: Vec<_> = want.iter().copied().map(Some).collect();
+        assert_eq!(picks(&mut picker, want.len()), want);
+    }
+
+    #[test]
+    fn cycles() {
+        check(&[1, 1, 1], 0, &[0, 1, 2, 0]);
+        check(&[7, 7, 7], 1, &[1, 2, 0, 1]);
+        check(&[7, 7, 7], 5, &[2, 0, 1]);
+        check(&[0, 2, 0, 2], 0, &[1, 3, 1]);
+        // The sequence that nginx's own description gives.
+        check(&[5, 1, 1], 0, &[0, 0, 1, 0, 2, 0, 0, 0, 0, 1]);
+        check(&[5, 1, 1], 2, &[1, 0, 2, 0, 0, 0, 0]);
+        check(&[3, 0, 1], 0, &[0, 0, 2, 0]);
+    }
+
+    #[test]
+    fn nothing_to_pick() {
+        for weights in [&[][..], &[0], &[0, 0]] {
+            let mut picker = RoundRobin::new(weights.iter().copied(), 3);
+            assert_eq!(picker.pick(|_| false), None);
+            picker.adopt(&[]);
+            assert_eq!(picker.pick(|_| false), None);
+        }
+        assert_eq!(RoundRobin::new([1, 1].into_iter(), 0).pick(|_| true), None);
+        assert_eq!(RoundRobin::new([1, 2].into_iter(), 0).pick(|_| true), None);
+    }
+
+    #[test]
+    fn those_left_share_what_is_skipped() {
+        for weights in [[2, 2, 2], [1, 1, 2]] {
+            let mut picker = RoundRobin::new(weights.into_iter(), 0);
+            let mut counts = [0; 3];
+            for _ in 0..60 {
+                counts[picker.pick(|index| index == 2).unwrap_or(2)] += 1;
+            }
+            assert_eq!(counts, [30, 30, 0]);
+        }
+    }
+
+    #[test]
+    fn a_list_adopted_keeps_the_turn() {
+        let mut picker = RoundRobin::over(&endpoints(&[(10, 1), (11, 1), (12, 1), (13, 1)]), 0);
+        assert_eq!(picks(&mut picker, 2), [Some(0), Some(1)]);
+        // 12 was next and is gone, so it is 13's turn.
+        picker.adopt(&endpoints(&[(20, 1), (13, 1), (11, 1), (10, 1)]));
+        assert_eq!(picks(&mut picker, 4), [Some(1), Some(2), Some(3), Some(0)]);
+        picker.adopt(&endpoints(&[(20, 1), (13, 1), (11, 1), (10, 1)]));
+        assert_eq!(picks(&mut picker, 1), [Some(1)]);
+        picker.adopt(&endpoints(&[(30, 1), (31, 1)]));
+        assert_eq!(picks(&mut picker, 3), [Some(0), Some(1), Some(0)]);
+        assert_eq!((picker.len(), picker.is_empty()), (2, false));
+    }
+
+    #[test]
+    fn credits_outlive_a_change() {
+        let mut picker = RoundRobin::over(&endpoints(&[(1, 5), (2, 1), (3, 1)]), 0);
+        assert_eq!(picks(&mut picker, 3), [Some(0), Some(0), Some(1)]);
+        picker.adopt(&endpoints(&[(3, 1), (2, 1), (1, 5)]));
+        assert_eq!(picks(&mut picker, 4), [Some(2), Some(0), Some(2), Some(2)]);
+    }
+
+    #[test]
+    fn workers_are_out_of_step() {
+        for weights in [[1, 1, 1], [1, 2, 3]] {
+            let sequence = |offset| picks(&mut RoundRobin::new(weights.into_iter(), offset), 6);
+            assert_ne!(sequence(0), sequence(1));
+            assert_ne!(sequence(1), sequence(2));
+        }
+        // However large the offset, the start is quick.
+        RoundRobin::new((1..1000).map(|_| 1000).chain([1]), u32::MAX);
+    }
+
+    proptest! {
+        #[test]
+        fn a_cycle_gives_each_its_weight(weights in vec(0_u32..20, 1..9), start_offset: u32) {
+            let mut picker = RoundRobin::new(weights.iter().copied(), start_offset);
+            let cycle = weights.iter().sum::<u32>();
+            for _ in 0..2 {
+                let mut counts = vec![0; weights.len()];
+                for _ in 0..cycle {
+                    let picked = picker.pick(|_| false);
+                    counts[picked.ok_or_else(|| TestCaseError::fail("nothing picked"))?] += 1;
+                }
+                prop_assert_eq!(&counts, &weights);
+            }
+        }
+
+        #[test]
+        fn shares_hold_after_changes(
+            lists in vec(vec(0_u32..12, 1..8), 2..5),
+            steps in 0_usize..50,
+        ) {
+            let list = |weights: &Vec<u32>| -> Vec<(u32, u32)> {
+                // Ids differ in order from list to list, and lists share some of them.
+                weights.iter().enumerate().map(|(i, weight)| (i as u32 * 5 % 8, *weight)).collect()
+            };
+            let mut picker = RoundRobin::default();
+            for weights in &lists {
+                picker.adopt(&endpoints(&list(weights)));
+                let cycle: u32 = weights.iter().sum();
+                let mut counts = vec![0_i64; weights.len()];
+                for index in picks(&mut picker, cycle as usize * 5).into_iter().flatten() {
+                    counts[index] += 1;
+                }
+                for (count, weight) in counts.iter().zip(weights) {
+                    prop_assert!((count - i64::from(*weight) * 5).abs() <= 2, "{counts:?} {weights:?}");
+                }
+                picks(&mut picker, steps);
+            }
+        }
+    }
+}

@@ -236,7 +236,7 @@ fn field_lines() {
     for (field, value) in cases {
         let head = parse(format!("GET / HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n")).expect(field);
         assert_eq!(head.lines[1].value(&head.raw), value.as_bytes(), "{field}");
-        assert_eq!(head.headers.len(), 2);
+        assert_eq!(head.headers().len(), 2);
     }
 }
 

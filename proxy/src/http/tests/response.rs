@@ -66,7 +66,7 @@ fn interim_and_date() {
 #[test]
 fn too_many_fields() {
     let with = |count: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(count));
-    assert_eq!(parse_response(with(96), &Method::GET).map(|head| head.headers.len()).ok(), Some(96));
+    assert_eq!(parse_response(with(96), &Method::GET).map(|head| head.headers().len()).ok(), Some(96));
     assert_eq!(parse_response(with(97), &Method::GET).err(), Some(HeadError::TooLarge));
 }
 

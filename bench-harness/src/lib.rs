@@ -1,0 +1,32 @@
+//! The harness that Ringlane is measured with.
+//!
+//! ```text
+//!   load  ──►  [ direct | floor | ringlane | nginx | haproxy ]  ──►  echo
+//!    │                        │
+//!    │ latency, counts,       │ CPU time, read from outside
+//!    ▼ checked answers        ▼
+//!   report: table, JSON, HdrHistogram
+//! ```
+//!
+//! In reading order: [`pattern`] (the bytes every body is made of), [`http`] (pure functions over bytes),
+//! [`runtime`], [`socket`] and [`stream`] (monoio, set up), [`echo`] (the origin), [`floor`] (the bare forwarder that a
+//! proxy is measured against), [`load`] (the load generator), [`report`] (what is written
+//! down), [`loadtest`] (all of it end to end, beside other proxies).
+//!
+//! *Invariant*: nothing here comes from the proxy's code. A judge that shares a parser with the accused shares its
+//! mistakes.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod cli;
+pub mod cpu;
+pub mod echo;
+pub mod fault;
+pub mod floor;
+pub mod http;
+pub mod load;
+pub mod loadtest;
+pub mod pattern;
+pub mod report;
+pub mod runtime;
+pub mod socket;
+pub mod stream;

@@ -1,0 +1,136 @@
+//! Where and of what the figures are, so that a report can be read a year later.
+use std::{
+    env, fs,
+    process::Command,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::Serialize;
+
+use super::{options::Peer, subject::find_program};
+use crate::runtime::{DriverChoice, Runtime};
+
+/// What a report begins with.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Environment {
+    pub(super) date: String,
+    pub(super) command: String,
+    pub(super) commit: String,
+    pub(super) kernel: String,
+    pub(super) cpu: String,
+    pub(super) cores: Vec<usize>,
+    pub(super) load_average: String,
+    pub(super) driver: String,
+    pub(super) peers: Vec<String>,
+    pub(super) debug_build: bool,
+}
+
+impl Environment {
+    pub(super) fn read(cores: &[usize], peers: &[Peer]) -> Self {
+        // What is known of the ring is what this process gets; the proxy prints its own into its log.
+        let driver = std::thread::spawn(|| Runtime::new(DriverChoice::Auto).map(|r| r.driver().to_string()));
+        let driver = driver.join().ok().and_then(|result| result.ok());
+        Self {
+            date: timestamp(),
+            command: env::args().collect::<Vec<_>>().join(" "),
+            commit: commit(),
+            kernel: first_line("/proc/sys/kernel/osrelease"),
+            cpu: cpu_model(),
+            cores: cores.to_vec(),
+            load_average: first_line("/proc/loadavg"),
+            driver: driver.unwrap_or_else(|| "none".into()),
+            peers: peers.iter().filter_map(|&peer| version(peer)).collect(),
+            debug_build: cfg!(debug_assertions),
+        }
+    }
+
+    /// Name and value of each line.
+    pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = vec![
+            ("date", format!("{} UTC", self.date)),
+            ("command", self.command.clone()),
+            ("commit", self.commit.clone()),
+            ("kernel", self.kernel.clone()),
+            ("cpu", format!("{}, cores {:?}", self.cpu, self.cores)),
+            ("load average", self.load_average.clone()),
+            ("driver", self.driver.clone()),
+        ];
+        lines.extend(self.peers.iter().map(|peer| ("peer", peer.clone())));
+        if self.debug_build {
+            lines.push(("WARNING", "debug build: figures mean nothing".into()));
+        }
+        lines
+    }
+
+    pub(super) fn describe(&self) -> String {
+        self.lines().iter().map(|(name, value)| format!("{name:<12}  {value}\n")).collect::<String>() + "\n"
+    }
+}
+
+fn first_line(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default().lines().next().unwrap_or("unknown").to_owned()
+}
+
+fn cpu_model() -> String {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model =
+        info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(':'));
+    model.map_or_else(|| env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned())
+}
+
+fn commit() -> String {
+    let git = |arguments: &[&str]| {
+        let output =
+            Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else { return "unknown".into() };
+    let changed =
+        git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty());
+    if changed { format!("{commit} with local changes") } else { commit }
+}
+
+/// `nginx -v` writes to standard error, `haproxy -v` to standard output; the first line says it.
+fn version(peer: Peer) -> Option<String> {
+    let output = Command::new(find_program(peer.program())?).arg("-v").output().ok()?;
+    let text = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&text).lines().next().map(str::to_owned)
+}
+
+/// The time now, in UTC, as `20260131-235959`.
+pub(super) fn timestamp() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    format_time(seconds)
+}
+
+fn format_time(seconds: u64) -> String {
+    let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+    // Days to date by eras of 400 years that begin on the first of March; Hinnant's civil_from_days.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}{month:02}{day:02}-{:02}{:02}{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::format_time;
+
+    #[test]
+    fn times_are_dates() {
+        for (seconds, text) in [
+            (0, "19700101-000000"),
+            (951_782_399, "20000228-235959"),
+            (951_782_400, "20000229-000000"),
+            (1_735_689_599, "20241231-235959"),
+            (4_107_542_400, "21000301-000000"),
+        ] {
+            assert_eq!(format_time(seconds), text);
+        }
+    }
+}

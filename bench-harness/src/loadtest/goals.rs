@@ -1,0 +1,169 @@
+//! The project's performance targets, and what was measured beside each.
+use serde::Serialize;
+
+use super::measured::{Figure, Kind, Measured, Spread};
+
+/// What Ringlane is held against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Against {
+    /// The peer with the best median.
+    BestPeer,
+    /// The bare forwarder.
+    Floor,
+    /// No proxy.
+    Direct,
+}
+
+/// Which way is good.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Limit {
+    /// The median ratio is at most this.
+    AtMost(f64),
+    /// The ratio of the best round is at least this.
+    BestRoundAtLeast(f64),
+}
+
+struct Goal {
+    scenario: &'static str,
+    figure: Figure,
+    against: Against,
+    limit: Limit,
+}
+
+const fn goal(scenario: &'static str, figure: Figure, against: Against, limit: Limit) -> Goal {
+    Goal { scenario, figure, against, limit }
+}
+
+const GOALS: &[Goal] = &[
+    goal("13b-256", Figure::Cpu, Against::BestPeer, Limit::AtMost(0.78)),
+    goal("13b-64", Figure::Cpu, Against::BestPeer, Limit::AtMost(0.80)),
+    goal("13b-1024", Figure::Cpu, Against::BestPeer, Limit::AtMost(0.65)),
+    goal("16k-32", Figure::Cpu, Against::BestPeer, Limit::AtMost(0.78)),
+    goal("1m-32", Figure::Cpu, Against::BestPeer, Limit::AtMost(0.60)),
+    goal("new-32", Figure::Cpu, Against::BestPeer, Limit::AtMost(0.90)),
+    goal("13b-256", Figure::Cpu, Against::Floor, Limit::AtMost(1.15)),
+    goal("13b-64", Figure::Rate, Against::Direct, Limit::BestRoundAtLeast(0.92)),
+    goal("13b-64", Figure::P99, Against::BestPeer, Limit::AtMost(0.80)),
+    goal("13b-1024", Figure::P99, Against::BestPeer, Limit::AtMost(0.80)),
+    goal("13b-1", Figure::P50, Against::BestPeer, Limit::AtMost(1.00)),
+];
+
+/// One target with what was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verdict {
+    /// What is compared, in words.
+    pub what: String,
+    /// The target, in words.
+    pub target: String,
+    /// The ratio, round by round.
+    pub ratio: Spread,
+    /// Whether it is met.
+    pub met: bool,
+}
+
+/// Judges Ringlane by every target whose scenario and rivals were measured.
+pub fn judge(measured: &[Measured]) -> Vec<Verdict> {
+    GOALS.iter().filter_map(|goal| judge_one(goal, measured)).collect()
+}
+
+fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
+    let of_scenario = || measured.iter().filter(|m| m.scenario.name == goal.scenario);
+    // The first of its kind: Ringlane on epoll comes second and has no targets.
+    let first = |kind| of_scenario().find(|m| m.kind == kind);
+    let rival = match goal.against {
+        Against::Floor => first(Kind::Floor)?,
+        Against::Direct => first(Kind::Direct)?,
+        Against::BestPeer => {
+            let median = |m: &&Measured| m.spread(goal.figure).map_or(f64::INFINITY, |spread| spread.median);
+            of_scenario().filter(|m| m.kind == Kind::Peer).min_by(|a, b| median(a).total_cmp(&median(b)))?
+        }
+    };
+    let ratio = first(Kind::Ringlane)?.ratio(rival, goal.figure)?;
+    let (target, met) = match goal.limit {
+        Limit::AtMost(limit) => (format!("<= {limit:.2}"), ratio.median <= limit),
+        Limit::BestRoundAtLeast(limit) => (format!(">= {limit:.2} in the best round"), ratio.max >= limit),
+    };
+    let figure = match goal.figure {
+        Figure::Cpu => "CPU per request",
+        Figure::Rate => "throughput",
+        Figure::P50 => "p50",
+        Figure::P99 => "p99",
+    };
+    let what = format!("{}: {figure} / {}", goal.scenario, rival.subject);
+    Some(Verdict { what, target, ratio, met })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        load::tally::Tally,
+        loadtest::scenario::PRESETS,
+        report::{Figures, figures::Latency},
+    };
+
+    fn measured(scenario: &str, subject: &str, kind: Kind, cpu: &[f64]) -> Measured {
+        let rounds = cpu.iter().map(|&us| Figures {
+            connections: 1,
+            seconds: 1.0,
+            requests: 1,
+            requests_per_second: 1000.0 / us,
+            cpu_us_per_request: Some(us),
+            generator_cpu_us_per_request: 1.0,
+            latency_us: Latency { p50: 10, p99: us as u64, ..Latency::default() },
+            bytes: 0,
+            requests_all: 1,
+            connections_opened: 1,
+            errors: 0,
+            errors_by_kind: Default::default(),
+            error_examples: Vec::new(),
+        });
+        let preset = PRESETS.iter().find(|preset| preset.name == scenario).unwrap();
+        Measured {
+            scenario: preset.scenario(cpu.len()),
+            subject: subject.into(),
+            kind,
+            rounds: rounds.collect(),
+            origin_connections: 0,
+            disagreements: Vec::new(),
+            foreign_cores: Vec::new(),
+            latency: Tally::new().unwrap().latency,
+        }
+    }
+
+    #[test]
+    fn ratios_are_taken_round_by_round_against_the_better_peer() {
+        let verdicts = judge(&[
+            measured("13b-256", "floor", Kind::Floor, &[10.0, 20.0, 10.0]),
+            measured("13b-256", "ringlane", Kind::Ringlane, &[11.0, 22.0, 12.0]),
+            measured("13b-256", "nginx", Kind::Peer, &[20.0, 40.0, 20.0]),
+            measured("13b-256", "haproxy", Kind::Peer, &[16.0, 32.0, 16.0]),
+        ]);
+        let lines: Vec<_> =
+            verdicts.iter().map(|v| (v.what.as_str(), (v.ratio.median * 1e4).round(), v.met)).collect();
+        assert_eq!(
+            lines,
+            [
+                ("13b-256: CPU per request / haproxy", 6875.0, true),
+                ("13b-256: CPU per request / floor", 11000.0, true)
+            ]
+        );
+    }
+
+    #[test]
+    fn throughput_counts_in_the_best_round() {
+        let verdicts = judge(&[
+            measured("13b-64", "direct", Kind::Direct, &[10.0, 10.0]),
+            measured("13b-64", "ringlane", Kind::Ringlane, &[20.0, 10.5]),
+        ]);
+        assert_eq!(verdicts.len(), 1);
+        assert!(verdicts[0].met, "{verdicts:?}");
+    }
+
+    #[test]
+    fn every_goal_names_a_preset() {
+        for goal in GOALS {
+            assert!(PRESETS.iter().any(|preset| preset.name == goal.scenario), "{}", goal.scenario);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What the rounds of one subject in one scenario gave, and what they reduce to.
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::scenario::Scenario;
+use crate::report::Figures;
+
+/// What a subject is to a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The origin, no proxy.
+    Direct,
+    /// The bare forwarder.
+    Floor,
+    /// The proxy under test.
+    Ringlane,
+    /// Another proxy.
+    Peer,
+    /// A URL given by hand.
+    External,
+}
+
+/// Median, smallest and largest of some rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// Middle value; of an even number of values, the mean of the two in the middle.
+    pub median: f64,
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// None of no values.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let (&min, &max) = (values.first()?, values.last()?);
+        let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+        Some(Self { median: (low + high) / 2.0, min, max })
+    }
+}
+
+/// A figure that subjects are compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Figure {
+    /// CPU time per request.
+    Cpu,
+    /// Requests per second.
+    Rate,
+    /// Median latency.
+    P50,
+    /// 99th percentile.
+    P99,
+}
+
+impl Figure {
+    /// Reads it off one round.
+    pub fn of(self, round: &Figures) -> Option<f64> {
+        match self {
+            Self::Cpu => round.cpu_us_per_request,
+            Self::Rate => Some(round.requests_per_second),
+            Self::P50 => Some(round.latency_us.p50 as f64),
+            Self::P99 => Some(round.latency_us.p99 as f64),
+        }
+    }
+}
+
+/// One subject in one scenario.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measured {
+    /// What was asked.
+    pub scenario: Scenario,
+    /// Who was asked.
+    pub subject: String,
+    /// What that is.
+    pub kind: Kind,
+    /// Each round.
+    pub rounds: Vec<Figures>,
+    /// Connections that the origin accepted over all rounds; many more than clients mean that the proxy reuses none.
+    pub origin_connections: u64,
+    /// What the origin's counters say against it; any is an error.
+    pub disagreements: Vec<String>,
+    /// Cores' worth of CPU time that others used, round by round.
+    pub foreign_cores: Vec<f64>,
+    /// Latencies of all rounds together.
+    #[serde(skip)]
+    pub latency: Histogram<u64>,
+}
+
+impl Measured {
+    /// A figure over the rounds.
+    pub fn spread(&self, figure: Figure) -> Option<Spread> {
+        Spread::of(self.rounds.iter().filter_map(|round| figure.of(round)))
+    }
+
+    /// Failures and disagreements over all rounds.
+    pub fn errors(&self) -> u64 {
+        self.rounds.iter().map(|round| round.errors).sum::<u64>() + self.disagreements.len() as u64
+    }
+
+    /// The ratio to another subject of the same scenario, round by round: what disturbed the machine for a while
+    /// disturbed both.
+    pub fn ratio(&self, other: &Self, figure: Figure) -> Option<Spread> {
+        let pairs = self.rounds.iter().zip(&other.rounds);
+        Spread::of(pairs.filter_map(|(a, b)| Some(figure.of(a)? / figure.of(b)?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_of_odd_and_even_counts() {
+        assert_eq!(Spread::of([3.0, 1.0, 2.0]), Some(Spread { median: 2.0, min: 1.0, max: 3.0 }));
+        assert_eq!(Spread::of([4.0, 1.0, 2.0, 3.0]).unwrap().median, 2.5);
+        assert_eq!(Spread::of([]), None);
+    }
+}

@@ -1,0 +1,114 @@
+//! The load test end to end: starts everything, measures interleaved, compares, writes it down, leaves nothing behind.
+//!
+//! ```text
+//!   options ──► scenarios  x  subjects (direct, floor, ringlane, nginx, haproxy; each a child process)
+//!                  └─────── series: for each scenario, rounds of one run per subject, in turn
+//!                              └──► measured ──► goals (ratios beside targets) ──► summary (table, Markdown, JSON)
+//! ```
+mod environment;
+pub mod goals;
+pub mod measured;
+pub mod options;
+mod origin;
+mod process;
+mod proxy_config;
+pub mod scenario;
+mod series;
+mod subject;
+mod summary;
+
+use std::{fs, path::PathBuf, process::ExitCode};
+
+use environment::Environment;
+use measured::Measured;
+use options::LoadtestArgs;
+use subject::Subjects;
+
+use crate::{
+    fault::{At, Result},
+    report::hgrm,
+    runtime, socket,
+};
+
+/// Where children run: the proxies on one core, origin and generator on another. None: one core, nobody is pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cores {
+    /// The measured processes.
+    pub(crate) proxy: Option<usize>,
+    /// The origin and the load generator.
+    pub(crate) load: Option<usize>,
+}
+
+impl Cores {
+    fn of(allowed: &[usize]) -> Self {
+        match allowed {
+            [proxy, load, ..] => Self { proxy: Some(*proxy), load: Some(*load) },
+            _ => Self { proxy: None, load: None },
+        }
+    }
+}
+
+/// Runs `ringlane-bench loadtest`.
+pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
+    socket::raise_open_files();
+    let scenarios = args.scenarios();
+    let allowed = runtime::allowed_cores();
+    let cores = Cores::of(&allowed);
+    let dir = create_dir(args)?;
+    let environment = Environment::read(&allowed, &args.peers);
+    print!("{}", environment.describe());
+    if cores.load.is_none() {
+        eprintln!("WARNING: one core for everything: figures of the proxy and of the load mix");
+    }
+    let subjects = Subjects::start(args, cores, &dir)?;
+    if let Some(core) = cores.load {
+        runtime::pin(core)?;
+    }
+    println!("measuring\n{}files in {}\n", subjects.describe(), dir.display());
+    let measured = series::run(args, &scenarios, &subjects, cores)?;
+    drop(subjects);
+
+    let goals = goals::judge(&measured);
+    print!("{}", summary::text(&measured, &goals));
+    write_files(&dir, &environment, &measured, &goals)?;
+    println!("\nwritten to {}", dir.display());
+    let failed = measured.iter().any(|m| m.errors() > 0);
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn create_dir(args: &LoadtestArgs) -> Result<PathBuf> {
+    let dir = args.out.join(environment::timestamp());
+    fs::create_dir_all(&dir).at(format!("cannot create {}", dir.display()))?;
+    // Children are given paths below it, and their working directory may differ.
+    dir.canonicalize().at(dir.display())
+}
+
+fn write_files(
+    dir: &std::path::Path,
+    environment: &Environment,
+    measured: &[Measured],
+    goals: &[goals::Verdict],
+) -> Result<()> {
+    let write = |name: &str, text: &str| {
+        let path = dir.join(name);
+        fs::write(&path, text).at(format!("cannot write {}", path.display()))
+    };
+    let results = serde_json::json!({ "environment": environment, "results": measured, "goals": goals });
+    write("results.json", &(serde_json::to_string_pretty(&results).at("results as JSON")? + "\n"))?;
+    write("summary.md", &summary::markdown(environment, measured, goals))?;
+    for one in measured {
+        write(&format!("{}-{}.hgrm", one.scenario.name, one.subject), &hgrm::render(&one.latency))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxy_and_load_get_a_core_each_or_none() {
+        assert_eq!(Cores::of(&[2, 3, 4]), Cores { proxy: Some(2), load: Some(3) });
+        assert_eq!(Cores::of(&[5]), Cores { proxy: None, load: None });
+    }
+}

@@ -1,0 +1,183 @@
+//! `ringlane-bench loadtest`: what is typed.
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+use super::scenario::{PRESETS, Preset, Scenario};
+use crate::load::options::parse_duration;
+
+/// Rounds without `--rounds`; a preset may ask for more.
+const ROUNDS: usize = 3;
+
+/// `ringlane-bench loadtest`
+#[derive(Args, Clone, Debug)]
+pub struct LoadtestArgs {
+    /// Measured time of each run
+    #[arg(long, short = 'd', default_value = "3s", value_parser = parse_duration)]
+    pub duration: Duration,
+    /// Time before it, thrown away
+    #[arg(long, default_value = "500ms", value_parser = parse_duration)]
+    pub warmup: Duration,
+    /// Connection counts to measure
+    #[arg(long, short = 'c', value_delimiter = ',', value_name = "N,..", default_value = "1,64,256")]
+    pub connections: Vec<usize>,
+    /// Length of the response body
+    #[arg(long, value_name = "N", default_value_t = 13)]
+    pub body_bytes: u64,
+    /// Rounds per scenario, of which the median is reported (3, but at least 5 for the preset 13b-64)
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<usize>,
+    /// Presets instead of --connections and --body-bytes: all, or a list of their names
+    #[arg(long, value_delimiter = ',', value_name = "NAME,..", value_parser = parse_scenario)]
+    pub scenario: Vec<ScenarioChoice>,
+    /// Drive this URL only; starts nothing
+    #[arg(long, value_name = "URL", conflicts_with_all = ["peers", "floor", "epoll", "scenario"])]
+    pub target: Option<String>,
+    /// Also measure these, where installed
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub peers: Vec<Peer>,
+    /// Also measure the bare forwarder
+    #[arg(long)]
+    pub floor: bool,
+    /// Also measure Ringlane on epoll
+    #[arg(long)]
+    pub epoll: bool,
+    /// Leave Ringlane out
+    #[arg(long)]
+    pub skip_ringlane: bool,
+    /// Ringlane's binary; by default the one beside this one
+    #[arg(long, value_name = "FILE")]
+    pub proxy: Option<PathBuf>,
+    /// Ringlane's config; addresses and workers are replaced in a copy
+    #[arg(long, value_name = "FILE", default_value = "configs/quickstart.toml")]
+    pub config: PathBuf,
+    /// Where a directory for the results is made
+    #[arg(long, value_name = "DIR", default_value = "target/loadtest")]
+    pub out: PathBuf,
+}
+
+/// A proxy to compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Peer {
+    /// nginx
+    Nginx,
+    /// HAProxy
+    Haproxy,
+    /// HAProxy with `option splice-response`: long bodies pass through a pipe, without a copy
+    HaproxySplice,
+}
+
+impl Peer {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::Haproxy => "haproxy",
+            Self::HaproxySplice => "haproxy-splice",
+        }
+    }
+
+    /// The program it is.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::Haproxy | Self::HaproxySplice => "haproxy",
+        }
+    }
+}
+
+/// One word of `--scenario`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScenarioChoice {
+    /// Every preset.
+    All,
+    /// One of them.
+    One(&'static Preset),
+}
+
+fn parse_scenario(name: &str) -> Result<ScenarioChoice, String> {
+    if name == "all" {
+        return Ok(ScenarioChoice::All);
+    }
+    let names = || PRESETS.iter().map(|preset| preset.name).collect::<Vec<_>>().join(", ");
+    PRESETS
+        .iter()
+        .find(|preset| preset.name == name)
+        .map(ScenarioChoice::One)
+        .ok_or_else(|| format!("no such scenario: choose all, or from {}", names()))
+}
+
+impl LoadtestArgs {
+    /// The scenarios to measure, in order.
+    pub fn scenarios(&self) -> Vec<Scenario> {
+        let rounds = self.rounds.unwrap_or(ROUNDS).max(1);
+        if self.scenario.is_empty() {
+            return self
+                .connections
+                .iter()
+                .map(|&n| Scenario::plain(self.body_bytes, n.max(1), rounds))
+                .collect();
+        }
+        let chosen = |preset: &&Preset| {
+            self.scenario.iter().any(|choice| match choice {
+                ScenarioChoice::All => true,
+                ScenarioChoice::One(one) => one.name == preset.name,
+            })
+        };
+        let with_rounds = |preset: &Preset| {
+            let rounds = self.rounds.map_or(rounds.max(preset.rounds_min), |asked| asked.max(1));
+            preset.scenario(rounds)
+        };
+        PRESETS.iter().filter(chosen).map(with_rounds).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        loadtest: LoadtestArgs,
+    }
+
+    fn parse(options: &str) -> Result<LoadtestArgs, clap::Error> {
+        let words = ["loadtest"].into_iter().chain(options.split_whitespace());
+        Typed::try_parse_from(words).map(|typed| typed.loadtest)
+    }
+
+    #[test]
+    fn without_options_three_connection_counts_are_measured() {
+        let args = parse("").unwrap();
+        let counts: Vec<_> =
+            args.scenarios().iter().map(|s| (s.connections, s.body_bytes, s.rounds)).collect();
+        assert_eq!(counts, [(1, 13, 3), (64, 13, 3), (256, 13, 3)]);
+    }
+
+    #[test]
+    fn presets_are_taken_once_and_in_their_order() {
+        let names = |options| -> Vec<String> {
+            parse(options).unwrap().scenarios().iter().map(|scenario| scenario.name.clone()).collect()
+        };
+        assert_eq!(names("--scenario new-32,13b-1"), ["13b-1", "new-32"]);
+        assert_eq!(names("--scenario all,13b-1").len(), PRESETS.len());
+        assert!(parse("--scenario 14b-1").unwrap_err().to_string().contains("13b-64"));
+    }
+
+    #[test]
+    fn rounds_asked_for_are_rounds_measured() {
+        let rounds = |options| parse(options).unwrap().scenarios()[0].rounds;
+        assert_eq!(rounds("--scenario 13b-64"), 5);
+        assert_eq!(rounds("--scenario 13b-64 --rounds 1"), 1);
+    }
+
+    #[test]
+    fn an_external_target_excludes_children() {
+        assert!(parse("--target http://a/ --floor").is_err());
+        assert!(parse("--target http://a/ --peers nginx").is_err());
+        assert_eq!(parse("--peers nginx,haproxy-splice").unwrap().peers, [Peer::Nginx, Peer::HaproxySplice]);
+    }
+}

@@ -1,0 +1,209 @@
+//! What is measured: the origin itself, and proxies in front of it, each a child process.
+use std::{
+    env, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use super::{
+    Cores,
+    measured::Kind,
+    options::{LoadtestArgs, Peer},
+    process::{Launch, Process},
+    proxy_config::{free_address, rewrite},
+};
+use crate::{
+    cpu,
+    fault::{At, Fault, Result},
+    load::options::{parse_url, resolve},
+};
+
+const NGINX: &str = include_str!("../../peers/nginx.conf");
+const HAPROXY: &str = include_str!("../../peers/haproxy.cfg");
+
+/// One of the measured.
+pub(super) struct Subject {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) address: SocketAddr,
+    /// None: somebody else's process.
+    pub(super) pid: Option<u32>,
+    /// Set for an external target: the URL as it was typed.
+    pub(super) url: Option<String>,
+    /// Runs for as long as this lives.
+    _process: Option<Process>,
+}
+
+/// All of them, started and answering.
+pub(super) struct Subjects {
+    pub(super) all: Vec<Subject>,
+    /// None with an external target.
+    pub(super) origin: Option<SocketAddr>,
+}
+
+impl Subjects {
+    /// Starts the origin and all that was asked for, and waits until each answers.
+    pub(super) fn start(args: &LoadtestArgs, cores: Cores, dir: &Path) -> Result<Self> {
+        if let Some(url) = &args.target {
+            let subject = Subject {
+                name: "target".into(),
+                kind: Kind::External,
+                address: resolve(&parse_url(url)?.host)?,
+                pid: None,
+                url: Some(url.clone()),
+                _process: None,
+            };
+            return Ok(Self { all: vec![subject], origin: None });
+        }
+        let echo = ["echo", "--listen", "127.0.0.1:0"].map(String::from);
+        let launch = Launch { name: "echo", core: cores.load, dir, death_signal: libc::SIGKILL };
+        let (process, origin) = Process::start_own(&echo, &launch)?;
+        let mut starter = Starter { args, core: cores.proxy, dir, origin, all: Vec::new() };
+        starter.add("direct", Kind::Direct, origin, process)?;
+        if args.floor {
+            starter.floor()?;
+        }
+        if !args.skip_ringlane {
+            starter.ringlane("ringlane", "io_uring")?;
+        }
+        if args.epoll {
+            starter.ringlane("ringlane-epoll", "epoll")?;
+        }
+        for &peer in &args.peers {
+            starter.peer(peer)?;
+        }
+        Ok(Self { all: starter.all, origin: Some(origin) })
+    }
+
+    /// A line for each, for people who want to look at one from outside.
+    pub(super) fn describe(&self) -> String {
+        let line = |subject: &Subject| {
+            let pid = subject.pid.map_or(String::new(), |pid| format!("  pid {pid}"));
+            format!("  {:<14}  {}{pid}\n", subject.name, subject.address)
+        };
+        self.all.iter().map(line).collect()
+    }
+
+    /// CPU time that this process and everything it started used so far.
+    pub(super) fn cpu_time(&self) -> Result<Duration> {
+        let pids = self.all.iter().filter_map(|subject| subject.pid);
+        Ok(cpu::own() + pids.map(cpu::process_tree).sum::<Result<Duration>>()?)
+    }
+}
+
+struct Starter<'a> {
+    args: &'a LoadtestArgs,
+    core: Option<usize>,
+    dir: &'a Path,
+    origin: SocketAddr,
+    all: Vec<Subject>,
+}
+
+impl Starter<'_> {
+    fn add(&mut self, name: &str, kind: Kind, address: SocketAddr, mut process: Process) -> Result<()> {
+        process.wait_until_it_answers(address)?;
+        let pid = Some(process.pid());
+        self.all.push(Subject {
+            name: name.to_owned(),
+            kind,
+            address,
+            pid,
+            url: None,
+            _process: Some(process),
+        });
+        Ok(())
+    }
+
+    fn launch<'a>(&'a self, name: &'a str, death_signal: libc::c_int) -> Launch<'a> {
+        Launch { name, core: self.core, dir: self.dir, death_signal }
+    }
+
+    fn floor(&mut self) -> Result<()> {
+        let upstream = self.origin.to_string();
+        let floor = ["floor", "--listen", "127.0.0.1:0", "--upstream", &upstream].map(String::from);
+        let (process, address) = Process::start_own(&floor, &self.launch("floor", libc::SIGKILL))?;
+        self.add("floor", Kind::Floor, address, process)
+    }
+
+    fn ringlane(&mut self, name: &str, driver: &str) -> Result<()> {
+        let binary = self.ringlane_binary()?;
+        let source = &self.args.config;
+        let text = fs::read_to_string(source).at(format!(
+            "cannot read {}; run from the repository's root or name one with --config",
+            source.display()
+        ))?;
+        let address = free_address()?;
+        let text = rewrite(&text, address, self.origin, driver).at(source.display())?;
+        let config = self.write(&format!("{name}.toml"), &text)?;
+        let mut command = Command::new(binary);
+        command.args(["run", "--config"]).arg(config);
+        let process = Process::start(command, &self.launch(name, libc::SIGKILL))?;
+        self.add(name, Kind::Ringlane, address, process)
+    }
+
+    fn ringlane_binary(&self) -> Result<PathBuf> {
+        let beside = env::current_exe().at("cannot find this program's file")?.with_file_name("ringlane");
+        let binary = self.args.proxy.clone().unwrap_or(beside);
+        if !binary.is_file() {
+            return Err(Fault::new(format!(
+                "no proxy at {}; build it with cargo build --release -p ringlane, or leave it out with --skip-ringlane",
+                binary.display()
+            )));
+        }
+        Ok(binary)
+    }
+
+    fn peer(&mut self, peer: Peer) -> Result<()> {
+        let Some(program) = find_program(peer.program()) else {
+            eprintln!("{0} is not installed and is left out (Debian: apt-get install {0})", peer.program());
+            return Ok(());
+        };
+        let address = free_address()?;
+        let (template, extension, splice) = match peer {
+            Peer::Nginx => (NGINX, "conf", ""),
+            Peer::Haproxy => (HAPROXY, "cfg", ""),
+            Peer::HaproxySplice => (HAPROXY, "cfg", "option splice-response"),
+        };
+        let text = template
+            .replace("{{listen}}", &address.to_string())
+            .replace("{{origin}}", &self.origin.to_string())
+            .replace("{{dir}}", &self.dir.display().to_string())
+            .replace("{{splice}}", splice);
+        let config = self.write(&format!("{}.{extension}", peer.name()), &text)?;
+        let mut command = Command::new(program);
+        let death_signal = match peer {
+            // Its worker is a child of its own, which a killed master would leave behind.
+            Peer::Nginx => {
+                command
+                    .arg("-e")
+                    .arg(self.dir.join("nginx.log"))
+                    .arg("-p")
+                    .arg(self.dir)
+                    .arg("-c")
+                    .arg(config);
+                libc::SIGTERM
+            }
+            Peer::Haproxy | Peer::HaproxySplice => {
+                command.arg("-db").arg("-f").arg(config);
+                libc::SIGKILL
+            }
+        };
+        let process = Process::start(command, &self.launch(peer.name(), death_signal))?;
+        self.add(peer.name(), Kind::Peer, address, process)
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.dir.join(name);
+        fs::write(&path, text).at(format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+}
+
+/// Looks for a program where shells look, and where Debian puts servers, which is not on everybody's PATH.
+pub(super) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let extra = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    env::split_paths(&path).chain(extra).map(|dir| dir.join(name)).find(|file| file.is_file())
+}

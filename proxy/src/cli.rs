@@ -1,0 +1,176 @@
+//! The command line: flags, exit codes, and what a person sees. Knows no HTTP.
+//!
+//! Exit codes: 0 good; 1 the config is bad, or can't be served here; 2 bad usage; 70 a fault of ours.
+
+mod check;
+mod explain;
+mod output;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use http::{HeaderName, HeaderValue, Method};
+
+use crate::{
+    control::{config, schema},
+    doctor,
+    server::{self, ServerError},
+};
+use output::{print, report_errors, report_warnings};
+
+/// The config is bad, or can't be served here.
+const EXIT_CONFIG: u8 = 1;
+/// A fault of ours (`EX_SOFTWARE` of sysexits.h).
+const EXIT_OURS: u8 = 70;
+
+const EXAMPLES: &str = "\
+Examples:
+  ringlane run --config configs/quickstart.toml
+  ringlane check --config ringlane.toml
+  ringlane route --config ringlane.toml GET http://example.com/api/users
+  ringlane schema > ringlane.schema.json
+
+Exit codes: 0 good, 1 bad config, 2 bad usage, 70 a fault of ours.";
+
+const SIGNALS: &str = "\
+Signals:
+  TERM, INT  stop accepting, let exchanges end (at most shutdown.drain_timeout), exit; a second one exits at once
+  HUP        read the config again; a bad one is reported and the running one stays
+  USR1       print the latency report";
+
+/// A thread-per-core HTTP/1.1 reverse proxy on io_uring
+#[derive(Debug, Parser)]
+#[command(
+    name = "ringlane",
+    version,
+    after_help = EXAMPLES,
+    arg_required_else_help = true,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    /// The config file; without a command the same as `run`
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the proxy
+    #[command(after_help = SIGNALS)]
+    Run(ConfigFile),
+    /// Check a config without running it: every error with its line, or a summary
+    Check(ConfigFile),
+    /// Show which route a request takes, and why the others don't
+    Route(RouteArgs),
+    /// Check this machine: kernel, io_uring, limits, cores; and what to change
+    Doctor,
+    /// Print the config's JSON schema, for editors
+    Schema,
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  ringlane completions bash > /etc/bash_completion.d/ringlane")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The config file
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  ringlane route -c ringlane.toml GET http://example.com/api -H 'x-version: 2'"
+)]
+struct RouteArgs {
+    /// The config file
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// The request's method, as GET
+    #[arg(value_parser = explain::parse_method)]
+    method: Method,
+    /// The request's URL, or its path alone
+    #[arg(value_parser = explain::parse_url)]
+    url: explain::Target,
+    /// A header field of the request; can be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = explain::parse_header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    // The panic's own message is on stderr already.
+    catch_unwind(AssertUnwindSafe(|| dispatch(Cli::parse()))).unwrap_or(ExitCode::from(EXIT_OURS))
+}
+
+fn dispatch(cli: Cli) -> ExitCode {
+    let command = match (cli.command, cli.config) {
+        (Some(command), _) => command,
+        (None, Some(config)) => Command::Run(ConfigFile { config }),
+        // clap has shown the help already where nothing at all was given.
+        (None, None) => return ExitCode::from(2),
+    };
+    match command {
+        Command::Run(ConfigFile { config }) => {
+            with_config(&config, |config_read| serve(&config, config_read))
+        }
+        Command::Check(ConfigFile { config }) => {
+            with_config(&config, |config_read| print(&check::summary(&config, &config_read)))
+        }
+        Command::Route(args) => with_config(&args.config, |config| {
+            match explain::explain(&config, &args.method, &args.url, &args.headers) {
+                Ok(text) => print(&text),
+                Err(message) => fail(EXIT_OURS, &message),
+            }
+        }),
+        Command::Doctor => {
+            let report = doctor::examine();
+            let code = print(&output::doctor(&report));
+            if report.has_failed() { ExitCode::from(EXIT_CONFIG) } else { code }
+        }
+        Command::Schema => print(&format!("{:#}\n", schema::schema())),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "ringlane", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+/// Loads a config and does `then` with it; errors are shown and end with 1.
+fn with_config(path: &Path, then: impl FnOnce(config::Config) -> ExitCode) -> ExitCode {
+    match config::load(path) {
+        Ok(config) => {
+            report_warnings(&config.warnings);
+            then(config)
+        }
+        Err(errors) => {
+            report_errors(path, &errors);
+            ExitCode::from(EXIT_CONFIG)
+        }
+    }
+}
+
+/// The one place where the command line meets the server.
+fn serve(path: &Path, config: config::Config) -> ExitCode {
+    match server::run(path, config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error @ ServerError::Compile(_)) => fail(EXIT_OURS, &error.to_string()),
+        Err(error) => fail(EXIT_CONFIG, &error.to_string()),
+    }
+}
+
+fn fail(code: u8, message: &str) -> ExitCode {
+    eprintln!("ringlane: {message}");
+    ExitCode::from(code)
+}

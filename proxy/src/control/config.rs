@@ -1,0 +1,209 @@
+//! The validated config: plain values, every reference resolved, every bound held.
+//!
+//! A `Config` can only come from [`load`] or [`parse_str`], which report every error with its place instead. What is
+//! here knows nothing of TOML, of positions in a file or of defaults: those belong to `control/raw`.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tracing::level_filters::LevelFilter;
+
+use crate::{
+    http::HeaderEdits,
+    route::{Action, Listener, predicate::Predicates},
+    upstream::{Address, Balance, PoolLimits, UpstreamTimeouts},
+};
+
+pub use super::{
+    error::ConfigError,
+    load::{load, parse_str},
+};
+
+/// Everything that one config file asks for.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Worker threads and their driver.
+    pub runtime: Runtime,
+    /// The admin listener; `None`: there is none.
+    pub admin: Option<Admin>,
+    /// The program's own log, on stderr.
+    pub log: LogSettings,
+    /// One line per exchange.
+    pub access_log: AccessLog,
+    /// How long TERM waits for exchanges that are under way.
+    pub shutdown_drain: Duration,
+    /// Where clients are accepted, in the order of the file, at least one. Their `id` is 0: `compile` gives it.
+    pub listeners: Vec<Listener>,
+    /// In the order of the file. `Action` in `routes` indexes this list.
+    pub upstreams: Vec<Upstream>,
+    /// In the order of the file.
+    pub routes: Vec<Route>,
+    /// What is probably not what was meant, in the order of the file: for the log at start.
+    pub warnings: Vec<ConfigError>,
+    /// The same as JSON, in the config's own words, defaults filled in; see [`Config::masked`].
+    pub(super) in_force: serde_json::Value,
+}
+
+/// Worker threads and their driver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Runtime {
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Each worker stays on one core of those that the process may run on.
+    pub pin_cores: bool,
+    /// How workers talk to the kernel.
+    pub driver: Driver,
+}
+
+/// How workers talk to the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Driver {
+    /// `io_uring` where the kernel allows it, else epoll.
+    #[default]
+    Auto,
+    /// `io_uring`, or the start fails.
+    IoUring,
+    /// epoll.
+    Epoll,
+}
+
+/// The admin listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens.
+    pub address: Address,
+}
+
+/// The program's own log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// What is less severe is dropped.
+    pub level: LevelFilter,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Where the access log goes, as JSON lines.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum AccessLog {
+    /// Nowhere.
+    #[default]
+    Off,
+    /// Standard output.
+    Stdout,
+    /// Appended to a file.
+    File(PathBuf),
+}
+
+/// A named group of endpoints, names not yet resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its name in the config.
+    pub name: Arc<str>,
+    /// The algorithm.
+    pub balance: Balance,
+    /// In the order of the file, at least one, at least one weight above 0.
+    pub endpoints: Vec<Endpoint>,
+    /// How often names among the endpoints are looked up again.
+    pub dns_refresh: Duration,
+    /// Bounds on connections.
+    pub pool: PoolLimits,
+    /// Bounds on time.
+    pub timeouts: UpstreamTimeouts,
+}
+
+/// One endpoint as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Where it is.
+    pub target: Target,
+    /// Share of the requests, 0 to 1000 (0: none). Each address of a name has the whole weight.
+    pub weight: u32,
+}
+
+/// Where an endpoint is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// An address, used as it is.
+    Address(Address),
+    /// A name, looked up on the control thread; each of its addresses becomes an endpoint of the table.
+    Name(HostPort),
+}
+
+/// A name and a port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostPort {
+    /// A DNS name, lower case.
+    pub host: Arc<str>,
+    /// A TCP port, not 0.
+    pub port: u16,
+}
+
+/// One route: what a request must be and what is done with it, as `compile` puts it into the table.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Its name in the config.
+    pub name: Arc<str>,
+    /// What a request must be.
+    pub predicates: Predicates,
+    /// What is done with it; upstreams by their index in `Config::upstreams`.
+    pub action: Action,
+    /// Replaces the prefix that `path_prefix` matched, before forwarding.
+    pub rewrite_path_prefix: Option<Box<str>>,
+    /// Replaces the host sent upstream.
+    pub rewrite_host: Option<Box<str>>,
+    /// Changes to the request's fields.
+    pub request_headers: HeaderEdits,
+    /// Changes to the response's fields.
+    pub response_headers: HeaderEdits,
+}
+
+impl std::fmt::Display for HostPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Target::Address(address) => f.write_str(&address_text(address)),
+            Target::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+impl std::fmt::Display for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Driver::Auto => "auto",
+            Driver::IoUring => "io_uring",
+            Driver::Epoll => "epoll",
+        })
+    }
+}
+
+impl Config {
+    /// What is in force, in the config's own words with every default filled in; values of fields that carry
+    /// credentials are masked. For people to read and for tools to compare.
+    pub fn masked(&self) -> serde_json::Value {
+        self.in_force.clone()
+    }
+}
+
+/// An address as the config writes it.
+pub fn address_text(address: &Address) -> String {
+    match address {
+        Address::Tcp(address) => address.to_string(),
+        Address::Unix(path) => format!("unix:{}", path.display()),
+    }
+}

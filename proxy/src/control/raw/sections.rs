@@ -1,0 +1,196 @@
+//! Every key of the config but those of routes: its type, bounds, default and description. What is said here is all
+//! that is said: the reader, the errors, `ringlane schema` and the check of `configs/full.toml` come from it.
+
+use std::time::Duration;
+
+use tracing::level_filters::LevelFilter;
+
+use super::{
+    either::{AccessLogPath, EndpointSpec, RawEndpoint},
+    quantity::{size, time, time_from},
+    routes::Route,
+    section::{section, table},
+    spec::{Choice, Flag, Item, List, auto_or, count, off_or},
+    text::{LISTEN, NAME},
+};
+use crate::{
+    control::config::{AccessLog as AccessLogTarget, Driver, LogFormat},
+    limits,
+    route::listener::Forwarded,
+    upstream::{Address, Balance},
+};
+
+const CONNECTIONS_MAX: u64 = 10_000_000;
+
+section! {
+    /// Ringlane's config.
+    pub(crate) struct Root {
+        /// Worker threads and how they talk to the kernel.
+        runtime: Runtime, default({}), table::<Runtime>();
+        /// The admin listener: health, metrics, latency, the config in force. Absent: there is none.
+        admin: Admin, optional, table::<Admin>();
+        /// The program's own log, on stderr.
+        log: Log, default({}), table::<Log>();
+        /// One line per exchange, as JSON.
+        access_log: AccessLog, default({}), table::<AccessLog>();
+        /// What TERM and INT do.
+        shutdown: Shutdown, default({}), table::<Shutdown>();
+        /// Where clients are accepted, at least one.
+        listeners: Vec<Item<Listener>>, required, List(table::<Listener>());
+        /// Named groups of servers that requests are forwarded to.
+        upstreams: Vec<Item<Upstream>>, default([]), List(table::<Upstream>());
+        /// What is done with which request. Precedence is by how exact a route is, not by the order in the file.
+        routes: Vec<Item<Route>>, default([]), List(table::<Route>());
+    }
+}
+
+section! {
+    /// Worker threads and how they talk to the kernel.
+    pub(crate) struct Runtime {
+        /// Worker threads. "auto": the cores that this process may run on, within the cgroup's CPU quota.
+        workers: Option<u64>, default("auto"), auto_or(count(1, 1024));
+        /// Keep each worker on one core.
+        pin_cores: bool, default(true), Flag;
+        /// "auto" takes io_uring where the kernel allows it, else epoll; "io_uring" fails rather than fall back.
+        driver: Driver, default("auto"),
+            Choice(&[("auto", Driver::Auto), ("io_uring", Driver::IoUring), ("epoll", Driver::Epoll)]);
+    }
+}
+
+section! {
+    /// The admin listener.
+    pub(crate) struct Admin {
+        /// "ADDRESS:PORT" or "unix:/PATH". It asks for no password: keep it on a loopback address or a unix socket.
+        address: Address, required, LISTEN;
+    }
+}
+
+section! {
+    /// The program's own log, on stderr.
+    pub(crate) struct Log {
+        /// What is less severe than this is dropped.
+        level: LevelFilter, default("info"), Choice(&[
+            ("off", LevelFilter::OFF), ("error", LevelFilter::ERROR), ("warn", LevelFilter::WARN),
+            ("info", LevelFilter::INFO), ("debug", LevelFilter::DEBUG), ("trace", LevelFilter::TRACE),
+        ]);
+        /// "text" for people, "json" for one JSON object per line.
+        format: LogFormat, default("text"), Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    }
+}
+
+section! {
+    /// One line per exchange, as JSON.
+    pub(crate) struct AccessLog {
+        /// "off", "stdout", or a file that lines are appended to.
+        path: AccessLogTarget, default("off"), AccessLogPath;
+    }
+}
+
+section! {
+    /// What TERM and INT do.
+    pub(crate) struct Shutdown {
+        /// How long exchanges that are under way may take to end; then they are cut.
+        drain_timeout: Duration, default("30s"), time();
+    }
+}
+
+section! {
+    /// An address that is accepted on.
+    pub(crate) struct Listener {
+        /// Its name in logs and metrics; no two listeners share one.
+        name: String, required, NAME;
+        /// "0.0.0.0:8080", "[::]:8080" or "unix:/PATH".
+        address: Address, required, LISTEN;
+        /// Client connections open at a time, over all workers; beyond it 503 and close.
+        max_connections: u64, default(100_000), count(1, CONNECTIONS_MAX);
+        /// What happens to X-Forwarded-* fields that a client sent: "replace" drops them (nobody is trusted), "append"
+        /// keeps them (every client of this listener is a trusted proxy).
+        forwarded: Forwarded, default("replace"),
+            Choice(&[("replace", Forwarded::Replace), ("append", Forwarded::Append)]);
+        /// Bounds on what a request may be.
+        limits: Limits, default({}), table::<Limits>();
+        /// Bounds on how long a client may take.
+        timeouts: ListenerTimeouts, default({}), table::<ListenerTimeouts>();
+    }
+}
+
+section! {
+    /// Bounds on what a request may be.
+    pub(crate) struct Limits {
+        /// Request line and all header lines, 512 bytes to 60KiB; beyond it 431 or 414.
+        request_head_bytes: u64, default("32KiB"),
+            size(limits::REQUEST_HEAD_BYTES_MIN as u64, limits::REQUEST_HEAD_BYTES_MAX as u64);
+        /// Header lines of a request, 1 to 96; beyond it 431.
+        headers: u64, default(96), count(1, limits::HEAD_FIELDS_MAX as u64);
+        /// A request's body; beyond it 413. "off": no limit.
+        request_body_bytes: Option<u64>, default("off"), off_or(size(0, 1 << 50));
+    }
+}
+
+section! {
+    /// Bounds on how long a client may take.
+    pub(crate) struct ListenerTimeouts {
+        /// From a request's first byte to the end of its head; then 408.
+        request_head: Duration, default("10s"), time();
+        /// Between two reads of a request's body; then 408.
+        request_body_idle: Duration, default("60s"), time();
+        /// Between two requests of a connection, and before the first; then close.
+        keep_alive: Duration, default("60s"), time();
+        /// Without a byte either way after an upgrade (WebSocket); then close.
+        tunnel_idle: Duration, default("1h"), time();
+        /// Between two writes to a client that does not read; then close.
+        response_write: Duration, default("60s"), time();
+    }
+}
+
+section! {
+    /// A named group of servers.
+    pub(crate) struct Upstream {
+        /// Its name, which routes refer to; no two upstreams share one.
+        name: String, required, NAME;
+        /// How requests are shared: "round_robin" in turn, by weight.
+        balance: Balance, default("round_robin"), Choice(&[("round_robin", Balance::RoundRobin)]);
+        /// "HOST:PORT", "ADDRESS:PORT", "[ADDRESS]:PORT", "unix:/PATH", or { address = "...", weight = 2 }.
+        endpoints: Vec<Item<RawEndpoint>>, required, List(EndpointSpec);
+        /// How often names among the endpoints are looked up; a failed look-up keeps the last answer.
+        dns_refresh: Duration, default("30s"), time_from(Duration::from_secs(1));
+        /// Bounds on connections.
+        pool: Pool, default({}), table::<Pool>();
+        /// Bounds on how long a server may take.
+        timeouts: UpstreamTimeouts, default({}), table::<UpstreamTimeouts>();
+    }
+}
+
+section! {
+    /// Bounds on connections to an upstream. Counts are for the whole process and divided over the workers.
+    pub(crate) struct Pool {
+        /// Connections open at a time, busy and idle, over all endpoints; at least one per worker.
+        max_connections: u64, default(4096), count(1, CONNECTIONS_MAX);
+        /// Idle connections kept for reuse; 0: none is reused.
+        max_idle: u64, default(1024), count(0, CONNECTIONS_MAX);
+        /// Requests waiting for a connection when all are busy; beyond it 503. 0: nobody waits.
+        max_pending: u64, default(1024), count(0, CONNECTIONS_MAX);
+        /// An idle connection is closed after this long. Keep it below the servers' own keep-alive timeout.
+        idle_timeout: Duration, default("30s"), time();
+        /// A connection older than this is not reused. "off": no limit.
+        max_age: Option<Duration>, default("off"), off_or(time());
+        /// A connection is closed after so many requests. "off": no limit.
+        max_requests: Option<u64>, default("off"), off_or(count(1, u32::MAX as u64));
+    }
+}
+
+section! {
+    /// Bounds on how long a server may take.
+    pub(crate) struct UpstreamTimeouts {
+        /// Waiting for a connection when all are busy; then 503.
+        queue: Duration, default("5s"), time();
+        /// Opening a connection; then the next endpoint, at last 504. Long enough for two lost packets.
+        connect: Duration, default("5s"), time();
+        /// From the end of the request to the end of the response's head; then 504.
+        response_head: Duration, default("60s"), time();
+        /// Between two reads of a response's body; then the connection is cut.
+        response_body_idle: Duration, default("60s"), time();
+        /// The whole request, all of the above together. "off": no limit.
+        request: Option<Duration>, default("off"), off_or(time());
+    }
+}

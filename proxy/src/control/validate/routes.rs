@@ -1,0 +1,252 @@
+//! Routes: what they do, and with which upstreams.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+
+use super::{
+    Names, good,
+    headers::{Message, edits},
+    items,
+    matches::predicates,
+};
+use crate::{
+    control::{
+        config::Route,
+        raw::{
+            document::Place,
+            findings::Findings,
+            routes::{Match, Redirect as RawRedirect, Respond as RawRespond, Route as Raw, SplitChoice},
+            section::Field,
+            sections::Root,
+            spec::Item,
+            suggest,
+        },
+    },
+    route::{Action, Redirect, Respond, Split, host::HostPattern},
+};
+
+/// Names that a hint lists.
+const HINT_NAMES_MAX: usize = 8;
+
+/// Upstreams by name, and which of them some route uses.
+struct Upstreams<'r> {
+    index: HashMap<&'r str, usize>,
+    names: Vec<&'r str>,
+    used: Vec<bool>,
+}
+
+/// Checks all routes. `None` when any is wrong.
+pub(super) fn validate(root: &Root, findings: &mut Findings) -> Option<Vec<Route>> {
+    let names: Vec<&str> =
+        good(items(&root.upstreams)).map(|it| it.name.value.as_deref().unwrap_or("")).collect();
+    let index = names.iter().enumerate().map(|(at, name)| (*name, at)).collect();
+    let mut upstreams = Upstreams { index, used: vec![false; names.len()], names };
+    let mut taken = Names::of("route");
+    let mut routes = Vec::new();
+    for raw in good(items(&root.routes)) {
+        taken.take(&raw.name, findings);
+        routes.push(route(raw, &mut upstreams, findings));
+    }
+    if root.routes.value.as_ref().is_some_and(Vec::is_empty) {
+        let made =
+            findings.warn(root.routes.place, "there are no routes: every request will be answered 404");
+        made.hint("add a [[routes]] table");
+    }
+    for (raw, used) in good(items(&root.upstreams)).zip(&upstreams.used) {
+        if let (Some(name), false) = (&raw.name.value, used) {
+            findings
+                .warn(raw.name.place, format!("no route uses the upstream `{name}`"))
+                .hint("leave it out, or route to it");
+        }
+    }
+    routes.into_iter().collect()
+}
+
+fn route(raw: &Raw, upstreams: &mut Upstreams<'_>, findings: &mut Findings) -> Option<Route> {
+    let predicates = predicates(&raw.r#match, findings);
+    let request_headers = edits(&raw.request_headers, Message::Request, findings);
+    let response_headers = edits(&raw.response_headers, Message::Response, findings);
+    one_action(raw, findings);
+    check_rewrite(raw, findings);
+    let action = action(raw, upstreams, findings);
+    let rewrite = raw.rewrite.value.as_ref();
+    Some(Route {
+        name: raw.name.value.as_deref()?.into(),
+        predicates: predicates?,
+        action: action?,
+        rewrite_path_prefix: rewrite.and_then(|it| it.path_prefix.value.as_deref()).map(Into::into),
+        rewrite_host: rewrite.and_then(|it| it.host.value.as_deref()).map(Into::into),
+        request_headers: request_headers?,
+        response_headers: response_headers?,
+    })
+}
+
+fn actions(raw: &Raw) -> [(&'static str, bool, Place); 4] {
+    [
+        ("upstream", raw.upstream.given, raw.upstream.place),
+        ("split", raw.split.given, raw.split.place),
+        ("redirect", raw.redirect.given, raw.redirect.place),
+        ("respond", raw.respond.given, raw.respond.place),
+    ]
+}
+
+fn one_action(raw: &Raw, findings: &mut Findings) {
+    let mut given = actions(raw).into_iter().filter(|(_, given, _)| *given);
+    let Some((first, ..)) = given.next() else {
+        let made = findings.error(raw.place, "the route does nothing");
+        made.hint("add one of `upstream`, `split`, `redirect` and `respond`");
+        return;
+    };
+    for (second, _, place) in given {
+        let made = findings.error(place, format!("`{second}` beside `{first}`"));
+        made.hint("a route does one thing: leave out the other, or make two routes");
+    }
+}
+
+/// Rewrites and request headers need a request that is forwarded; a prefix can only be replaced where one matched.
+fn check_rewrite(raw: &Raw, findings: &mut Findings) {
+    let answers = [("redirect", raw.redirect.given), ("respond", raw.respond.given)];
+    let forwards = raw.upstream.given || raw.split.given;
+    if let Some((action, _)) = answers.into_iter().find(|(_, given)| *given && !forwards) {
+        let fields = [("rewrite", raw.rewrite.given, raw.rewrite.place)];
+        let headers = [("request_headers", raw.request_headers.given, raw.request_headers.place)];
+        for (key, given, place) in fields.into_iter().chain(headers) {
+            if given {
+                let made = findings.error(place, format!("`{key}` has no effect beside `{action}`"));
+                made.hint("no request is forwarded: leave it out");
+            }
+        }
+    }
+    let Some(rewrite) = &raw.rewrite.value else { return };
+    needs_prefix(&rewrite.path_prefix, &raw.r#match, findings);
+    if !rewrite.path_prefix.given && !rewrite.host.given {
+        let made = findings.error(raw.rewrite.place, "there is nothing to rewrite");
+        made.hint("add `path_prefix` or `host`, or leave it out");
+    }
+}
+
+fn needs_prefix(new: &Field<String>, matched: &Field<Match>, findings: &mut Findings) {
+    let has_prefix = matched.value.as_ref().is_some_and(|it| it.path_prefix.given);
+    if new.given && !has_prefix && (matched.value.is_some() || !matched.given) {
+        let made = findings.error(new.place, "there is no prefix to replace");
+        made.hint("it replaces what match.path_prefix matched, which this route does not have");
+    }
+}
+
+fn action(raw: &Raw, upstreams: &mut Upstreams<'_>, findings: &mut Findings) -> Option<Action> {
+    if raw.upstream.given {
+        let name = raw.upstream.value.as_deref()?;
+        return upstreams.find(name, raw.upstream.place, findings).map(Action::Upstream);
+    }
+    if raw.split.given {
+        let choices = split(raw.split.value.as_ref()?, raw.split.place, upstreams, findings)?;
+        return Some(Action::Split(Split { choices }));
+    }
+    if raw.redirect.given {
+        return redirect(raw.redirect.value.as_ref()?, raw, findings).map(Action::Redirect);
+    }
+    respond(raw.respond.value.as_ref()?, findings).map(Action::Respond)
+}
+
+impl Upstreams<'_> {
+    fn find(&mut self, name: &str, place: Place, findings: &mut Findings) -> Option<usize> {
+        if let Some(at) = self.index.get(name) {
+            self.used[*at] = true;
+            return Some(*at);
+        }
+        let made = findings.error(place, format!("no upstream is named `{name}`"));
+        let named: Vec<&str> = self.names.iter().copied().filter(|it| !it.is_empty()).collect();
+        match suggest::nearest(name, &named) {
+            Some(nearest) => made.hint(format!("did you mean `{nearest}`?")),
+            None if named.is_empty() => made.hint("add an [[upstreams]] table of this name"),
+            None => {
+                let more = if named.len() > HINT_NAMES_MAX { ", ..." } else { "" };
+                let shown = named.iter().take(HINT_NAMES_MAX).copied().collect::<Vec<_>>().join(", ");
+                made.hint(format!("there are {shown}{more}"));
+            }
+        }
+        None
+    }
+}
+
+fn split(
+    items: &[Item<SplitChoice>],
+    place: Place,
+    upstreams: &mut Upstreams<'_>,
+    findings: &mut Findings,
+) -> Option<Box<[(usize, u32)]>> {
+    if items.is_empty() {
+        let made = findings.error(place, "the split has no sides");
+        made.hint("list upstreams with weights: [{ upstream = \"a\", weight = 90 }, { upstream = \"b\", weight = 10 }]");
+        return None;
+    }
+    let mut seen: HashMap<usize, Place> = HashMap::new();
+    let mut choices = Vec::with_capacity(items.len());
+    for raw in good(items) {
+        let found =
+            raw.upstream.value.as_deref().and_then(|it| upstreams.find(it, raw.upstream.place, findings));
+        if let Some(at) = found
+            && let Some(other) = seen.insert(at, raw.upstream.place)
+        {
+            let made = findings.error(raw.upstream.place, "this upstream is in the split twice");
+            made.other(other).hint("add up its weights");
+        }
+        choices.push(found.zip(raw.weight.value.and_then(|it| u32::try_from(it).ok())));
+    }
+    if good(items).count() == items.len() && good(items).all(|it| it.weight.value == Some(0)) {
+        findings
+            .error(place, "every side of the split has weight 0")
+            .hint("give at least one a weight above 0");
+    }
+    choices.into_iter().collect()
+}
+
+fn redirect(raw: &RawRedirect, route: &Raw, findings: &mut Findings) -> Option<Redirect> {
+    needs_prefix(&raw.path_prefix, &route.r#match, findings);
+    if raw.path.given && raw.path_prefix.given {
+        let made = findings.error(raw.path_prefix.place, "`path_prefix` beside `path`");
+        made.hint("`path` replaces the whole path, `path_prefix` its start: leave one out");
+    }
+    let changes_host_only = !raw.scheme.given && !raw.path.given && !raw.path_prefix.given;
+    let hosts = route.r#match.value.iter().flat_map(|it| it.hosts.value.iter().flatten());
+    let to_itself = |it: &Item<HostPattern>| match (&it.value, &raw.host.value) {
+        (Some(HostPattern::Exact(from)), Some(to)) => **from == **to,
+        _ => false,
+    };
+    if changes_host_only && (!raw.host.given || hosts.into_iter().any(to_itself)) {
+        let made = findings.error(route.redirect.place, "the redirect points back at the request");
+        made.hint("change at least one of `scheme`, `host`, `path` and `path_prefix`");
+    }
+    Some(Redirect {
+        status: status(raw.status.value?)?,
+        scheme: raw.scheme.value.map(Into::into),
+        host: raw.host.value.as_deref().map(Into::into),
+        path: raw.path.value.as_deref().map(Into::into),
+        path_prefix: raw.path_prefix.value.as_deref().map(Into::into),
+    })
+}
+
+fn respond(raw: &RawRespond, findings: &mut Findings) -> Option<Respond> {
+    let (code, body) = (raw.status.value?, raw.body.value.as_ref()?);
+    if matches!(code, 204 | 205 | 304) && !body.is_empty() {
+        findings.error(raw.body.place, format!("a {code} response has no body")).hint("leave out `body`");
+    }
+    let content_type: &HeaderValue = raw.content_type.value.as_ref()?;
+    let Ok(content_type) = content_type.to_str() else {
+        findings
+            .error(raw.content_type.place, "the content type is not ASCII")
+            .hint("as \"text/html; charset=utf-8\"");
+        return None;
+    };
+    Some(Respond {
+        status: status(code)?,
+        content_type: content_type.into(),
+        body: Bytes::from(body.clone().into_bytes()),
+    })
+}
+
+fn status(code: u64) -> Option<StatusCode> {
+    StatusCode::from_u16(u16::try_from(code).ok()?).ok()
+}

@@ -1,0 +1,102 @@
+//! Upstreams and their endpoints.
+
+use std::collections::HashMap;
+
+use super::Names;
+use crate::{
+    control::{
+        config::{Endpoint, Target, Upstream},
+        raw::{document::Place, findings::Findings, sections::Upstream as Raw, spec::Item},
+    },
+    upstream::{PoolLimits, UpstreamTimeouts},
+};
+
+/// Checks all upstreams. `None` when any is wrong.
+pub(super) fn validate(items: &[Item<Raw>], workers: u64, findings: &mut Findings) -> Option<Vec<Upstream>> {
+    let mut names = Names::of("upstream");
+    let mut upstreams = Vec::with_capacity(items.len());
+    for item in items {
+        let Some(raw) = &item.value else { continue };
+        names.take(&raw.name, findings);
+        enough_connections(raw, workers, findings);
+        check_endpoints(raw, findings);
+        upstreams.push(upstream(raw));
+    }
+    upstreams.into_iter().collect()
+}
+
+/// A worker without a connection of its own could serve nothing from this upstream.
+fn enough_connections(raw: &Raw, workers: u64, findings: &mut Findings) {
+    let Some(pool) = &raw.pool.value else { return };
+    if let Some(max) = pool.max_connections.value
+        && max < workers
+    {
+        let made = findings.error(
+            pool.max_connections.place,
+            format!("{max} connections can't be divided over {workers} workers"),
+        );
+        made.hint(format!("at least {workers}, one for each worker, or fewer runtime.workers"));
+    }
+}
+
+fn check_endpoints(raw: &Raw, findings: &mut Findings) {
+    let Some(items) = &raw.endpoints.value else { return };
+    if items.is_empty() {
+        let made = findings.error(raw.endpoints.place, "there are no endpoints");
+        made.hint("list at least one, as \"127.0.0.1:9000\"");
+        return;
+    }
+    let endpoints = || items.iter().filter_map(|it| it.value.as_ref());
+    if endpoints().count() == items.len() && endpoints().all(|it| it.weight == Some(0)) {
+        let made = findings.error(raw.endpoints.place, "every endpoint has weight 0");
+        made.hint("give at least one a weight above 0; nothing would be sent to this upstream");
+    }
+    let mut seen: HashMap<&Target, Place> = HashMap::new();
+    for endpoint in endpoints() {
+        let Some(target) = &endpoint.target else { continue };
+        if let Some(other) = seen.get(target) {
+            let made = findings.error(endpoint.place, format!("the endpoint {target} is listed twice"));
+            made.other(*other).hint("for a larger share write { address = \"...\", weight = 2 }");
+        }
+        seen.insert(target, endpoint.place);
+    }
+}
+
+fn upstream(raw: &Raw) -> Option<Upstream> {
+    let endpoints = raw.endpoints.value.as_ref()?.iter().map(|item| {
+        let endpoint = item.value.as_ref()?;
+        let weight = u32::try_from(endpoint.weight?).ok()?;
+        Some(Endpoint { target: endpoint.target.clone()?, weight })
+    });
+    Some(Upstream {
+        name: raw.name.value.as_deref()?.into(),
+        balance: raw.balance.value?,
+        endpoints: endpoints.collect::<Option<_>>()?,
+        dns_refresh: raw.dns_refresh.value?,
+        pool: pool(raw)?,
+        timeouts: timeouts(raw)?,
+    })
+}
+
+fn pool(raw: &Raw) -> Option<PoolLimits> {
+    let pool = raw.pool.value.as_ref()?;
+    Some(PoolLimits {
+        max_connections: u32::try_from(pool.max_connections.value?).ok()?,
+        max_idle: u32::try_from(pool.max_idle.value?).ok()?,
+        max_pending: u32::try_from(pool.max_pending.value?).ok()?,
+        idle_timeout: pool.idle_timeout.value?,
+        max_age: pool.max_age.value?,
+        max_requests: pool.max_requests.value?,
+    })
+}
+
+fn timeouts(raw: &Raw) -> Option<UpstreamTimeouts> {
+    let timeouts = raw.timeouts.value.as_ref()?;
+    Some(UpstreamTimeouts {
+        queue: timeouts.queue.value?,
+        connect: timeouts.connect.value?,
+        response_head: timeouts.response_head.value?,
+        response_body_idle: timeouts.response_body_idle.value?,
+        request: timeouts.request.value?,
+    })
+}

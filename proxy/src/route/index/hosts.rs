@@ -1,0 +1,70 @@
+//! From a request's host to the paths that are routed there.
+
+use std::fmt;
+
+use super::hash::ByteMap;
+use crate::route::host::HostPattern;
+
+/// Index into the list of path indexes.
+pub(super) type PathsId = u32;
+
+/// Exact hosts, wildcard hosts, and what holds for any host.
+#[derive(Default)]
+pub(super) struct Hosts {
+    exact: ByteMap<PathsId>,
+    /// By what follows the `*`, leading dot included.
+    wildcard: ByteMap<PathsId>,
+    /// Bytes of the longest key of `wildcard`, which bounds how many suffixes of a host are looked up.
+    wildcard_bytes_max: usize,
+    any: Option<PathsId>,
+}
+
+impl Hosts {
+    /// Adds one host, `None` for the routes without hosts.
+    pub(super) fn insert(&mut self, host: Option<&HostPattern>, paths: PathsId) {
+        match host {
+            Some(HostPattern::Exact(name)) => {
+                self.exact.insert(name.as_bytes().into(), paths);
+            }
+            Some(HostPattern::Wildcard(suffix)) => {
+                self.wildcard_bytes_max = self.wildcard_bytes_max.max(suffix.len());
+                self.wildcard.insert(suffix.as_bytes().into(), paths);
+            }
+            None => self.any = Some(paths),
+        }
+    }
+
+    /// Calls `find` with the paths of each pattern that `host`, already normalised, meets, in order of precedence,
+    /// until it finds something.
+    #[inline]
+    pub(super) fn find<T>(&self, host: &[u8], find: impl Fn(PathsId) -> Option<T>) -> Option<T> {
+        if let Some(paths) = self.exact.get(host)
+            && let Some(found) = find(*paths)
+        {
+            return Some(found);
+        }
+        if !self.wildcard.is_empty()
+            && let Some(found) = self.find_wildcard(host, &find)
+        {
+            return Some(found);
+        }
+        find(self.any?)
+    }
+
+    fn find_wildcard<T>(&self, host: &[u8], find: &impl Fn(PathsId) -> Option<T>) -> Option<T> {
+        // A wildcard wants something before the dot, and a longer suffix than the longest key has no equal.
+        let start = host.len().saturating_sub(self.wildcard_bytes_max).max(1);
+        let tail = host.get(start..)?;
+        memchr::memchr_iter(b'.', tail).find_map(|dot| find(*self.wildcard.get(tail.get(dot..)?)?))
+    }
+}
+
+impl fmt::Debug for Hosts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hosts")
+            .field("exact", &self.exact.len())
+            .field("wildcard", &self.wildcard.len())
+            .field("any", &self.any)
+            .finish()
+    }
+}

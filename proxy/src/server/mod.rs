@@ -1,0 +1,441 @@
+//! The process: workers and the control thread started in order, changes brought in while they run, and all of it
+//! ended in order.
+//!
+//! ```text
+//! start: log -> driver -> names resolved -> table published -> sockets bound -> admin -> workers -> ready
+//! run:   HUP, a name's new address -> compile -> publish;   a dead worker -> started again;   USR1 -> report
+//! end:   not ready -> workers drain -> deadline -> workers cut -> last report -> exit line
+//! ```
+
+mod bind;
+mod log;
+mod threads;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use self::{bind::Sockets, threads::Threads};
+use crate::{
+    control::{
+        Identities, Resolved,
+        admin::{self, AdminListener, AdminState},
+        compile,
+        config::{self, Config, ConfigError},
+        publish::Published,
+        resolve,
+    },
+    limits::TICK,
+    observe::{AccessLog, Board, Info, LogTarget, latency_table},
+    worker::{
+        Order, Orders,
+        runtime::{self, Chosen},
+    },
+};
+
+/// How often tables that nobody uses any more are freed.
+const REAP_EVERY: Duration = Duration::from_secs(1);
+/// How long the last report waits for workers.
+const REPORT_WAIT: Duration = Duration::from_secs(1);
+
+/// Why the process can't start, or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// A listener can't be had.
+    #[error(transparent)]
+    Bind(#[from] bind::BindError),
+    /// The driver that the config asks for can't be had.
+    #[error("{0}")]
+    Driver(String),
+    /// Something that the system refused.
+    #[error("{what}: {error}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// A config that had been checked could not be compiled: a fault of ours.
+    #[error("the config could not be compiled: {0}")]
+    Compile(String),
+}
+
+fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> ServerError {
+    let what = what.into();
+    move |error| ServerError::System { what, error }
+}
+
+/// Runs the proxy on `config`, which came from `path`, until it is told to end.
+pub fn run(path: &Path, config: Config) -> Result<(), ServerError> {
+    log::start(&config.log);
+    raise_open_files();
+    let (chosen, reason) = runtime::choose(config.runtime.driver).map_err(ServerError::Driver)?;
+    let control = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("the control thread can't start"))?;
+    control.block_on(async {
+        let mut server = Server::start(path, config, chosen, reason).await?;
+        server.serve().await?;
+        server.end().await;
+        Ok(())
+    })
+}
+
+/// The soft limit on open files is for programs that use select(2); ours is the hard one.
+fn raise_open_files() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the call fills, then reads, a struct of ours.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 && limit.rlim_cur < limit.rlim_max {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        }
+    }
+}
+
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+    usr1: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    End,
+    Reload,
+    Report,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        Ok(Signals {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+            usr1: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.term.recv() => Asked::End,
+            _ = self.int.recv() => Asked::End,
+            _ = self.hup.recv() => Asked::Reload,
+            _ = self.usr1.recv() => Asked::Report,
+        }
+    }
+
+    async fn end(&mut self) {
+        while self.next().await != Asked::End {}
+    }
+}
+
+/// The control thread's state.
+struct Server {
+    path: PathBuf,
+    config: Config,
+    masked: Arc<RwLock<serde_json::Value>>,
+    resolved: Resolved,
+    identities: Identities,
+    published: Arc<Published>,
+    orders: Arc<Orders>,
+    board: Arc<Board>,
+    ready: Arc<AtomicBool>,
+    access_log: Option<AccessLog>,
+    threads: Threads,
+    signals: Signals,
+}
+
+impl Server {
+    async fn start(
+        path: &Path,
+        config: Config,
+        chosen: Chosen,
+        reason: String,
+    ) -> Result<Server, ServerError> {
+        // First, so that a signal that comes early is not the default one's end.
+        let signals = Signals::new().map_err(system("signals can't be received"))?;
+        let mut resolved = Resolved::new();
+        resolve::resolve_all(&config, &mut resolved).await;
+        let mut identities = Identities::new();
+        let table =
+            compile(&config, &resolved, &mut identities, 1).map_err(|errors| compile_error(&errors))?;
+        let workers = config.runtime.workers;
+        let sockets = Sockets::bind(&table.listeners, workers)?;
+        let published = Published::new(table);
+        let board = Board::new(workers);
+        let orders = Arc::new(Orders::new(workers));
+        let access_log = match &config.access_log {
+            config::AccessLog::Off => None,
+            config::AccessLog::Stdout => Some(LogTarget::Stdout),
+            config::AccessLog::File(path) => Some(LogTarget::File(path.clone())),
+        };
+        let access_log = access_log.map(|target| AccessLog::start(target, &board)).transpose();
+        let access_log = access_log.map_err(system("access_log.path can't be written"))?;
+        let threads = Threads::new(&config.runtime, chosen, sockets, (&published, &orders, &board));
+        let ready = Arc::new(AtomicBool::new(false));
+        let masked = Arc::new(RwLock::new(config.masked()));
+        let mut server = Server {
+            path: path.to_owned(),
+            config,
+            masked,
+            resolved,
+            identities,
+            published,
+            orders,
+            board,
+            ready,
+            access_log,
+            threads,
+            signals,
+        };
+        server.announce(chosen, &reason);
+        server.admin(chosen, reason)?;
+        for index in 0..server.threads.len() {
+            server.start_worker(index).map_err(system(format!("worker {index} can't start")))?;
+        }
+        server.board.process().workers.set(server.threads.len() as u64);
+        server.board.process().config_generation.set(1);
+        server.ready.store(true, Ordering::Release);
+        tracing::info!("ready");
+        Ok(server)
+    }
+
+    /// A line each for what a person wants to know at a start.
+    fn announce(&self, chosen: Chosen, reason: &str) {
+        let config = &self.config;
+        tracing::info!("ringlane {}", crate::VERSION);
+        tracing::info!("driver: {} ({reason})", chosen.name());
+        let cores: Vec<_> = (0..self.threads.len()).filter_map(|index| self.threads.core(index)).collect();
+        match cores.is_empty() {
+            true => tracing::info!("workers: {}, not pinned", self.threads.len()),
+            false => tracing::info!("workers: {}, on cores {cores:?}", self.threads.len()),
+        }
+        for (listener, (name, address)) in config.listeners.iter().zip(self.threads.addresses()) {
+            let max = listener.max_connections;
+            tracing::info!("listener {name:?}: {address}, at most {max} connections{}", self.divided(max));
+        }
+        for upstream in &config.upstreams {
+            let max = upstream.pool.max_connections;
+            let endpoints = upstream.endpoints.len();
+            let name = &upstream.name;
+            let divided = self.divided(max);
+            tracing::info!("upstream {name:?}: {endpoints} endpoints, at most {max} connections{divided}");
+        }
+        tracing::info!("routes: {}", config.routes.len());
+        tracing::info!("config: {}", self.path.display());
+        self.report_names();
+    }
+
+    fn divided(&self, limit: u32) -> String {
+        let workers = self.threads.len() as u32;
+        if workers < 2 { String::new() } else { format!(" ({} for each worker)", limit / workers) }
+    }
+
+    fn report_names(&self) {
+        for failure in self.resolved.failures() {
+            let (name, reason, kept) = (failure.name, failure.reason, failure.kept);
+            tracing::warn!(
+                "endpoint {name} can't be looked up: {reason}; {kept} addresses of before stay in use"
+            );
+        }
+    }
+
+    fn admin(&self, chosen: Chosen, reason: String) -> Result<(), ServerError> {
+        let Some(admin) = &self.config.admin else { return Ok(()) };
+        let address = config::address_text(&admin.address);
+        let listener =
+            AdminListener::bind(&address).map_err(system(format!("admin: can't listen on {address}")))?;
+        tracing::info!("admin: {}", listener.address());
+        let masked = Arc::clone(&self.masked);
+        let state = AdminState {
+            board: Arc::clone(&self.board),
+            ready: Arc::clone(&self.ready),
+            config: Arc::new(move || masked.read().map(|config| config.clone()).unwrap_or_default()),
+            info: Arc::new(info(chosen, reason)),
+        };
+        tokio::spawn(async move {
+            if let Err(error) = admin::serve(listener, state, std::future::pending()).await {
+                tracing::error!(%error, "the admin listener has ended");
+            }
+        });
+        Ok(())
+    }
+
+    /// Until TERM or INT.
+    async fn serve(&mut self) -> Result<(), ServerError> {
+        let mut reap = tokio::time::interval(REAP_EVERY);
+        loop {
+            let refresh = self.resolved.next_refresh().map(tokio::time::Instant::from_std);
+            tokio::select! {
+                asked = self.signals.next() => match asked {
+                    Asked::End => return Ok(()),
+                    Asked::Reload => self.reload().await,
+                    Asked::Report => self.report().await,
+                },
+                Some(ended) = self.threads.ended() => self.revive(ended).await?,
+                () = until(refresh) => self.refresh_names().await,
+                _ = reap.tick() => self.published.reap(),
+            }
+        }
+    }
+
+    /// Loads the config again. Whatever is wrong with it, the one in force stays.
+    async fn reload(&mut self) {
+        if let Some(log) = &self.access_log {
+            log.reopen();
+        }
+        match config::load(&self.path) {
+            Err(errors) => {
+                self.board.process().reloads_failed.inc();
+                let count = errors.len();
+                tracing::error!(
+                    "reload: {count} errors in {}; the config in force stays",
+                    self.path.display()
+                );
+                errors.iter().for_each(|error: &ConfigError| tracing::error!("{error}"));
+            }
+            Ok(config) => {
+                let before = std::mem::replace(&mut self.config, config);
+                resolve::refresh(&self.config, &mut self.resolved, Instant::now()).await;
+                self.report_names();
+                if self.publish() {
+                    self.board.process().reloads_ok.inc();
+                    self.tell_what_needs_a_restart(&before);
+                    if let Ok(mut masked) = self.masked.write() {
+                        *masked = self.config.masked();
+                    }
+                    tracing::info!("reload: {} routes in force", self.config.routes.len());
+                } else {
+                    self.board.process().reloads_failed.inc();
+                    self.config = before;
+                }
+            }
+        }
+    }
+
+    fn tell_what_needs_a_restart(&self, before: &Config) {
+        let address = |config: &Config| -> Vec<_> {
+            config.listeners.iter().map(|it| (Arc::clone(&it.name), it.address.clone())).collect()
+        };
+        let changed = [
+            ("runtime", before.runtime != self.config.runtime),
+            ("admin", before.admin != self.config.admin),
+            ("log", before.log != self.config.log),
+            ("access_log", before.access_log != self.config.access_log),
+            ("the set or the addresses of listeners", address(before) != address(&self.config)),
+        ];
+        for (what, _) in changed.iter().filter(|(_, changed)| *changed) {
+            tracing::warn!("reload: {what} changed; that takes effect with the next start");
+        }
+    }
+
+    async fn refresh_names(&mut self) {
+        if resolve::refresh(&self.config, &mut self.resolved, Instant::now()).await {
+            tracing::info!("names resolve to new addresses");
+            self.publish();
+        }
+        self.report_names();
+    }
+
+    fn publish(&mut self) -> bool {
+        let generation = self.published.generation() + 1;
+        match compile(&self.config, &self.resolved, &mut self.identities, generation) {
+            Ok(table) => {
+                self.published.publish(table);
+                self.board.process().config_generation.set(generation);
+                true
+            }
+            Err(errors) => {
+                tracing::error!("{}", compile_error(&errors));
+                false
+            }
+        }
+    }
+
+    async fn report(&self) {
+        let collected = self.board.collect(REPORT_WAIT).await;
+        print!("{}", latency_table(&collected.merge()));
+    }
+
+    fn start_worker(&mut self, index: usize) -> io::Result<()> {
+        self.threads.start(index, self.access_log.as_ref().map(AccessLog::handle))
+    }
+
+    async fn revive(&mut self, ended: threads::Ended) -> Result<(), ServerError> {
+        let index = ended.index;
+        let fault = ended.fault.unwrap_or_else(|| "it ended by itself".to_owned());
+        tracing::error!(worker = index, "worker died: {fault}; starting it again");
+        tokio::time::sleep(self.threads.pause_before_restart(index)).await;
+        self.board.process().worker_restarts.inc();
+        self.start_worker(index).map_err(system(format!("worker {index} can't start again")))
+    }
+
+    /// Lets what is under way finish, up to `shutdown.drain_timeout`; a second signal ends it at once.
+    async fn end(&mut self) {
+        self.ready.store(false, Ordering::Release);
+        let under_way = self.requests_active();
+        let drain = self.config.shutdown_drain;
+        tracing::info!("draining: {under_way} requests under way, at most {drain:?}");
+        self.orders.give(Order::Drain);
+        let finished = async {
+            while self.orders.connections() > 0 {
+                tokio::time::sleep(TICK).await;
+            }
+        };
+        tokio::select! {
+            _ = tokio::time::timeout(drain, finished) => {}
+            () = self.signals.end() => tracing::warn!("a second signal: ending now"),
+        }
+        let cut = self.requests_active();
+        self.orders.give(Order::Cut);
+        let all_ended = async {
+            for _ in 0..self.threads.len() {
+                let _ = self.threads.ended().await;
+            }
+        };
+        let _ = tokio::time::timeout(REPORT_WAIT, all_ended).await;
+        if let Some(log) = self.access_log.take() {
+            log.close(REPORT_WAIT);
+        }
+        let finished = under_way.saturating_sub(cut);
+        tracing::info!("drained: {finished} requests finished, {cut} cut");
+    }
+
+    fn requests_active(&self) -> u64 {
+        self.board.slots().iter().map(|slot| slot.counters().requests_active.get()).sum()
+    }
+}
+
+fn info(chosen: Chosen, reason: String) -> Info {
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    Info {
+        version: crate::VERSION.to_owned(),
+        build: profile.to_owned(),
+        driver: chosen.name().to_owned(),
+        driver_reason: reason,
+        started: std::time::SystemTime::now(),
+    }
+}
+
+fn compile_error(errors: &[crate::route::BuildError]) -> ServerError {
+    ServerError::Compile(errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>().join("; "))
+}
+
+async fn until(instant: Option<tokio::time::Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,134 @@
+//! Worker threads: started on their cores, and started again when they die.
+
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use core_affinity::CoreId;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::bind::Sockets;
+use crate::{
+    control::{config, publish::Published},
+    observe::{AccessLogHandle, Board},
+    worker::{
+        Orders, Setup,
+        runtime::{self, Chosen},
+    },
+};
+
+/// A worker that dies sooner than this after its start is not started again at once.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// What all workers share, from which one can be started.
+pub struct Threads {
+    chosen: Chosen,
+    cores: Vec<CoreId>,
+    setups: Vec<Setup>,
+    sockets: Sockets,
+    running: Vec<Option<JoinHandle<()>>>,
+    started: Vec<Instant>,
+    ended_tx: UnboundedSender<Ended>,
+    ended_rx: UnboundedReceiver<Ended>,
+}
+
+/// A worker's thread has ended.
+pub struct Ended {
+    /// Which.
+    pub index: usize,
+    /// As it should, or by a fault.
+    pub fault: Option<String>,
+}
+
+impl Threads {
+    /// Prepares `runtime.workers` workers.
+    pub fn new(
+        runtime: &config::Runtime,
+        chosen: Chosen,
+        sockets: Sockets,
+        (published, orders, board): (&Arc<Published>, &Arc<Orders>, &Arc<Board>),
+    ) -> Threads {
+        let (ended_tx, ended_rx) = unbounded_channel();
+        let setups = (0..runtime.workers).map(|index| Setup {
+            index,
+            workers: runtime.workers,
+            epoll: chosen.is_epoll(),
+            published: Arc::clone(published),
+            orders: Arc::clone(orders),
+            slot: board.slot(index),
+        });
+        // What the affinity mask of this process leaves us, not what the machine has.
+        let cores =
+            if runtime.pin_cores { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
+        Threads {
+            chosen,
+            cores,
+            setups: setups.collect(),
+            sockets,
+            running: (0..runtime.workers).map(|_| None).collect(),
+            started: vec![Instant::now(); runtime.workers],
+            ended_tx,
+            ended_rx,
+        }
+    }
+
+    /// The core that a worker is pinned to, if any. More workers than cores share them in turn.
+    pub fn core(&self, index: usize) -> Option<usize> {
+        self.cores.get(index.checked_rem(self.cores.len())?).map(|core| core.id)
+    }
+
+    /// Starts one worker, with its end of the access log when there is one.
+    pub fn start(&mut self, index: usize, log: Option<AccessLogHandle>) -> std::io::Result<()> {
+        let Some(setup) = self.setups.get(index).cloned() else { return Ok(()) };
+        let bound = self.sockets.for_worker(index)?;
+        let (chosen, ended) = (self.chosen, self.ended_tx.clone());
+        let core = self.core(index).map(|id| CoreId { id });
+        let run = move || {
+            if let Some(core) = core
+                && !core_affinity::set_for_current(core)
+            {
+                tracing::warn!(worker = index, core = core.id, "can't pin the worker to its core");
+            }
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                runtime::run(chosen, setup, log, bound)
+            }));
+            let fault = match result {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("a panic outside a connection".to_owned()),
+            };
+            let _ = ended.send(Ended { index, fault });
+        };
+        let handle = thread::Builder::new().name(format!("worker-{index}")).spawn(run)?;
+        if let Some(slot) = self.running.get_mut(index) {
+            *slot = Some(handle);
+        }
+        if let Some(started) = self.started.get_mut(index) {
+            *started = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// How long to wait before a worker that has died is started again: it is to be no busy loop.
+    pub fn pause_before_restart(&self, index: usize) -> Duration {
+        let lived = self.started.get(index).map_or(Duration::ZERO, Instant::elapsed);
+        RESTART_PAUSE.saturating_sub(lived)
+    }
+
+    /// The next thread that ends.
+    pub async fn ended(&mut self) -> Option<Ended> {
+        self.ended_rx.recv().await
+    }
+
+    /// How many workers there are.
+    pub fn len(&self) -> usize {
+        self.setups.len()
+    }
+
+    /// Where listeners listen.
+    pub fn addresses(&self) -> Vec<(Arc<str>, String)> {
+        self.sockets.addresses()
+    }
+}

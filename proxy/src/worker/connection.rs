@@ -1,0 +1,288 @@
+//! One client's connection: wait for a request, serve it, again. While it waits it holds a socket, a timer slot and
+//! nothing else; what serving needs is boxed for as long as requests keep coming.
+
+use std::{rc::Rc, sync::Arc, time::Duration};
+
+use bytes::{Buf, BytesMut};
+
+use super::{
+    Adopted, Worker, answer,
+    deadline::Timer,
+    exchange,
+    socket::{Socket, WriteError},
+};
+use crate::{
+    error::Failure,
+    http::{HeadScan, RequestHead, Scan},
+    limits::READ_BUFFER_BYTES,
+    observe::{ClientWait, Outcome, Phases},
+    route::Listener,
+};
+
+/// A connection without a request for this long gives up all that serving needs, and keeps only what waiting does.
+const REST_AFTER: Duration = Duration::from_millis(500);
+/// How long a client that was refused may take to read the answer before the connection is closed under it.
+const LINGER: Duration = Duration::from_secs(2);
+/// Bytes read and dropped meanwhile.
+const LINGER_BYTES_MAX: usize = 256 * 1024;
+
+/// A client, as long as it is connected.
+pub struct Client {
+    /// Its socket.
+    pub socket: Socket,
+    /// Its deadlines.
+    pub timer: Timer,
+    /// What its listener asks of it, as of `generation`.
+    pub listener: Arc<Listener>,
+    /// Its address, without port.
+    pub peer: Box<str>,
+    /// Its worker.
+    pub worker: Rc<Worker>,
+    generation: u64,
+}
+
+impl Client {
+    /// A client that has just connected.
+    pub fn new(worker: &Rc<Worker>, socket: Socket, listener: Arc<Listener>, peer: String) -> Client {
+        let timer = worker.deadlines.timer();
+        Client { socket, timer, listener, peer: peer.into(), worker: Rc::clone(worker), generation: 0 }
+    }
+
+    /// Takes over what a newer table says of the listener. One comparison when there is none.
+    pub fn adopt(&mut self, adopted: &Adopted) {
+        if self.generation != adopted.table.generation {
+            self.generation = adopted.table.generation;
+            if let Some(listener) =
+                adopted.table.listeners.iter().find(|listener| listener.id == self.listener.id)
+            {
+                self.listener = Arc::clone(listener);
+            }
+        }
+    }
+
+    /// Writes all of `out`.
+    pub async fn write<B: monoio::buf::IoBuf>(&self, out: B) -> Result<B, Failure> {
+        let wait = self.listener.response_write_timeout;
+        self.socket.write_all(&self.timer, wait, out).await.map_err(|error| match error {
+            WriteError::Closed => Failure::ClientGone,
+            WriteError::Slow => self.late(Failure::ClientSlow(ClientWait::ResponseWrite)),
+        })
+    }
+
+    /// What a wait that was too long means: `failure`, unless the bound on the whole request or the end of the
+    /// process ended it.
+    pub fn late(&self, failure: Failure) -> Failure {
+        if self.worker.cutting() {
+            Failure::Draining
+        } else if self.timer.cap_passed() {
+            Failure::RequestTimeout
+        } else {
+            failure
+        }
+    }
+
+    /// Reads more of the client's bytes into `buf`; 0 is its end.
+    pub async fn read(&self, buf: &mut BytesMut, wait: Duration, kind: ClientWait) -> Result<usize, Failure> {
+        match self.timer.within(wait, self.socket.read(buf)).await {
+            Ok(Ok(read)) => Ok(read),
+            Ok(Err(_)) => Err(Failure::ClientGone),
+            Err(_) => Err(self.late(Failure::ClientSlow(kind))),
+        }
+    }
+}
+
+/// Serves a connection until it ends.
+pub async fn serve(mut client: Client) {
+    loop {
+        let wait = client.listener.keep_alive_timeout;
+        match client.timer.idle_within(wait, client.socket.readable()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            Err(_) => {
+                if !client.worker.draining() {
+                    client.worker.counters().timeouts_keep_alive.inc();
+                }
+                return;
+            }
+        }
+        if !Box::pin(busy(&mut client)).await {
+            return;
+        }
+    }
+}
+
+/// Serves requests as long as they keep coming. False: the connection is to be closed.
+async fn busy(client: &mut Client) -> bool {
+    let worker = Rc::clone(&client.worker);
+    let mut buf = worker.buffers.take_read();
+    let mut fresh = true;
+    let keep = loop {
+        if !fresh && buf.is_empty() {
+            // Between requests no buffer is held; after a while, not even this future.
+            worker.buffers.give_read(std::mem::take(&mut buf));
+            let wait = REST_AFTER.min(client.listener.keep_alive_timeout);
+            match client.timer.idle_within(wait, client.socket.readable()).await {
+                Ok(Ok(())) => buf = worker.buffers.take_read(),
+                Ok(Err(_)) => return false,
+                Err(_) => return !worker.draining(),
+            }
+        }
+        fresh = false;
+        let started = worker.now();
+        match request_head(client, &mut buf).await {
+            Ok(Some(head)) => {
+                if !exchange::exchange(client, &mut buf, head, started).await {
+                    break false;
+                }
+            }
+            Ok(None) => break false,
+            Err(failure) => {
+                refuse(client, failure, started, buf.len() as u64).await;
+                break false;
+            }
+        }
+    };
+    worker.buffers.give_read(buf);
+    keep
+}
+
+/// Reads one request's head. `None`: the client has closed where a request would have begun.
+async fn request_head(client: &Client, buf: &mut BytesMut) -> Result<Option<RequestHead>, Failure> {
+    let mut scan = HeadScan::request();
+    // The way of nearly every request: all of its head is there already, and no deadline is ever armed.
+    if buf.is_empty() {
+        match client.socket.try_read(buf) {
+            Ok(0) => return Ok(None),
+            Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return Ok(None),
+            _ => {}
+        }
+    }
+    if let Some(head) = try_head(client, &mut scan, buf)? {
+        return Ok(Some(head));
+    }
+    let reading = Box::pin(async {
+        loop {
+            make_room(buf, READ_BUFFER_BYTES / 2);
+            match client.socket.read(buf).await {
+                Ok(0) if buf.is_empty() => return Ok(None),
+                Ok(0) | Err(_) => return Err(Failure::ClientGone),
+                Ok(_) => {}
+            }
+            if let Some(head) = try_head(client, &mut scan, buf)? {
+                return Ok(Some(head));
+            }
+        }
+    });
+    match client.timer.within(client.listener.request_head_timeout, reading).await {
+        Ok(result) => result,
+        Err(_) => Err(client.late(Failure::ClientSlow(ClientWait::RequestHead))),
+    }
+}
+
+fn try_head(
+    client: &Client,
+    scan: &mut HeadScan,
+    buf: &mut BytesMut,
+) -> Result<Option<RequestHead>, Failure> {
+    if buf.is_empty() {
+        return Ok(None);
+    }
+    let listener = &client.listener;
+    match scan.advance(buf, listener.request_head_bytes).map_err(Failure::Head)? {
+        Scan::Partial => Ok(None),
+        Scan::Complete { start, end } => {
+            let spare = client.worker.buffers.take_spare();
+            RequestHead::parse(buf, start, end, listener.request_fields, spare)
+                .map(Some)
+                .map_err(Failure::Head)
+        }
+    }
+}
+
+/// Makes sure that at least `room` bytes can be read into `buf`.
+pub fn make_room(buf: &mut BytesMut, room: usize) {
+    if buf.capacity() - buf.len() < room {
+        buf.reserve(room.max(READ_BUFFER_BYTES));
+    }
+}
+
+/// Answers what could not be read as a request, and closes.
+async fn refuse(client: &Client, failure: Failure, started: std::time::Instant, read: u64) {
+    let worker = &client.worker;
+    let mut status = 0;
+    let mut written = 0;
+    let silent = failure.client_is_gone();
+    if !silent {
+        let mut out = worker.buffers.take_write();
+        answer::encode_failure(&mut out, failure, &worker.date(), false, None);
+        written = out.len() as u64;
+        if client.write(out).await.is_ok() {
+            status = answer::status(failure).as_u16();
+        }
+    }
+    let total_us = worker.now().duration_since(started).as_micros() as u64;
+    worker.record(&Outcome {
+        listener: &client.listener.name,
+        route: None,
+        upstream: None,
+        endpoint: None,
+        client: &client.peer,
+        method: "",
+        host: "",
+        path: "",
+        version: http::Version::HTTP_11,
+        status,
+        termination: failure.termination(),
+        request_bytes: read,
+        response_bytes: written,
+        attempts: 0,
+        phases: Phases { total_us, overhead_us: total_us, ..Phases::default() },
+    });
+    if !silent {
+        linger(client).await;
+    }
+}
+
+/// Ends our side and reads on for a while: closing with bytes unread would reset the connection, and the client would
+/// lose the answer.
+pub async fn linger(client: &Client) {
+    if client.socket.shutdown_write().is_err() {
+        return;
+    }
+    let mut buf = client.worker.buffers.take_read();
+    let reading = async {
+        let mut total = 0;
+        while total < LINGER_BYTES_MAX {
+            buf.clear();
+            make_room(&mut buf, 4096);
+            match client.socket.read(&mut buf).await {
+                Ok(0) | Err(_) => return,
+                Ok(read) => total += read,
+            }
+        }
+    };
+    let _ = client.timer.idle_within(LINGER, reading).await;
+    buf.clear();
+    client.worker.buffers.give_read(buf);
+}
+
+/// Reads and drops what is left of a request body, so that the next request can follow.
+pub async fn drain(
+    client: &Client,
+    buf: &mut BytesMut,
+    reader: &mut super::body::BodyReader,
+) -> Result<(), Failure> {
+    loop {
+        let Some(count) = reader.plain(buf.len()) else { return Err(Failure::ClientGone) };
+        buf.advance(count);
+        reader.advance(count);
+        if reader.is_done() {
+            return Ok(());
+        }
+        make_room(buf, READ_BUFFER_BYTES / 2);
+        let wait = client.listener.request_body_idle_timeout;
+        if client.read(buf, wait, ClientWait::RequestBody).await? == 0 {
+            return Err(Failure::ClientGone);
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! One request and its response: choose the route, do what it says, record what came of it.
+
+use std::{rc::Rc, time::Instant};
+
+use bytes::BytesMut;
+use http::{Method, StatusCode};
+
+use super::{
+    Adopted,
+    answer::{self, Answer},
+    body::BodyReader,
+    connection::{Client, drain, linger},
+    forward::{self, Forward},
+};
+use crate::{
+    error::Failure,
+    http::RequestHead,
+    limits::DRAIN_BODY_BYTES_MAX,
+    observe::{Counters, Outcome, Phases, Termination},
+    route::{Action, Redirect, Respond, Route, table::RequestView},
+};
+
+/// What is known of an exchange so far: filled in on the way, read once at its end.
+pub struct Progress {
+    /// Index of the route in the table.
+    pub route: Option<usize>,
+    /// Index of the upstream in the table.
+    pub upstream: Option<usize>,
+    /// The endpoint that was tried last.
+    pub endpoint: Option<Rc<str>>,
+    /// The status that the client was sent; 0: none yet.
+    pub status: u16,
+    /// Bytes read from the client.
+    pub request_bytes: u64,
+    /// Bytes written to the client.
+    pub response_bytes: u64,
+    /// How often the request was sent upstream.
+    pub attempts: u32,
+    /// Times of the phases; the total is filled in at the end.
+    pub phases: Phases,
+    /// Time spent waiting for client and upstream, in microseconds.
+    pub waited_us: u64,
+    /// How it ended, when not by a failure.
+    pub termination: Termination,
+    /// A response without a length is on its way to the client: only a reset tells that it was cut short.
+    pub until_close: bool,
+}
+
+/// Keeps the gauge of exchanges right, however one ends.
+struct Active<'a>(&'a Counters);
+
+impl<'a> Active<'a> {
+    fn new(counters: &'a Counters) -> Self {
+        counters.requests_active.inc();
+        Active(counters)
+    }
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.requests_active.dec();
+    }
+}
+
+/// Serves one request. `buf` holds what the client has sent after the head. False: the connection is to be closed.
+pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: RequestHead, started: Instant) -> bool {
+    let worker = Rc::clone(&client.worker);
+    let adopted = worker.table();
+    client.adopt(&adopted);
+    let _active = Active::new(worker.counters());
+    let mut reader = BodyReader::new(head.body);
+    let mut progress = Progress {
+        route: None,
+        upstream: None,
+        endpoint: None,
+        status: 0,
+        request_bytes: head.raw.len() as u64,
+        response_bytes: 0,
+        attempts: 0,
+        phases: Phases::default(),
+        waited_us: 0,
+        termination: Termination::Ok,
+        until_close: false,
+    };
+    let result = run(client, buf, &head, &adopted, &mut reader, &mut progress).await;
+    client.timer.cap(None);
+    let (keep, termination) = match result {
+        Ok(keep) => (keep, progress.termination),
+        Err(failure) => {
+            let keep = fail(client, buf, &head, &mut reader, &mut progress, failure).await;
+            (keep, failure.termination())
+        }
+    };
+    record(client, &head, &adopted, &mut progress, termination, started);
+    worker.buffers.give_spare(head.into_spare());
+    if !keep && termination == Termination::Ok && !(reader.is_done() && buf.is_empty()) {
+        linger(client).await;
+    }
+    keep
+}
+
+async fn run(
+    client: &Client,
+    buf: &mut BytesMut,
+    head: &RequestHead,
+    adopted: &Rc<Adopted>,
+    reader: &mut BodyReader,
+    progress: &mut Progress,
+) -> Result<bool, Failure> {
+    #[cfg(debug_assertions)]
+    crate::worker::injected_fault(head);
+    if let (Some(max), Some(length)) = (client.listener.request_body_bytes, reader.remaining())
+        && length > max
+    {
+        return Err(Failure::BodyTooLarge);
+    }
+    if head.max_forwards == Some(0) {
+        return last_hop(client, buf, head, reader, progress).await;
+    }
+    let view = RequestView {
+        method: &head.method,
+        host: head.host(),
+        path: head.path(),
+        query: head.query(),
+        headers: head,
+    };
+    let selected = adopted.table.select(&view).ok_or(Failure::NoRoute)?;
+    let index = selected.index;
+    progress.route = Some(index);
+    let route = selected.route;
+    let upstream = match &route.action {
+        Action::Upstream(upstream) => *upstream,
+        Action::Split(split) => {
+            let state = adopted.splits.get(index).ok_or(Failure::NoRoute)?;
+            split.pick(&mut state.borrow_mut())
+        }
+        Action::Redirect(redirect) => {
+            let prefix_len = selected.prefix_len;
+            return self::redirect(client, buf, head, reader, progress, (redirect, prefix_len, route)).await;
+        }
+        Action::Respond(respond) => {
+            return self::respond(client, buf, head, reader, progress, (respond, route)).await;
+        }
+    };
+    let pool = adopted.pools.get(upstream).ok_or(Failure::NoEndpoints)?;
+    progress.upstream = Some(upstream);
+    let forward = Forward { client, head, route, prefix_len: selected.prefix_len, pool };
+    forward::forward(&forward, buf, reader, progress).await
+}
+
+async fn redirect(
+    client: &Client,
+    buf: &mut BytesMut,
+    head: &RequestHead,
+    reader: &mut BodyReader,
+    progress: &mut Progress,
+    (redirect, prefix_len, route): (&Redirect, usize, &Route),
+) -> Result<bool, Failure> {
+    let location = redirect.location("http", head.authority(), head.path(), head.query(), prefix_len);
+    let mut fields = vec![("Location", location.as_str())];
+    extra_fields(route, &mut fields);
+    let answer = Answer { status: redirect.status, fields: &fields, content_type: "", body: b"" };
+    local(client, buf, head, reader, progress, &answer).await
+}
+
+async fn respond(
+    client: &Client,
+    buf: &mut BytesMut,
+    head: &RequestHead,
+    reader: &mut BodyReader,
+    progress: &mut Progress,
+    (respond, route): (&Respond, &Route),
+) -> Result<bool, Failure> {
+    let mut fields = Vec::new();
+    extra_fields(route, &mut fields);
+    let answer = Answer {
+        status: respond.status,
+        fields: &fields,
+        content_type: &respond.content_type,
+        body: &respond.body,
+    };
+    local(client, buf, head, reader, progress, &answer).await
+}
+
+/// The fields that a route sets on responses go on those of its own as well.
+fn extra_fields<'a>(route: &'a Route, fields: &mut Vec<(&'a str, &'a str)>) {
+    let edits = &route.response_headers;
+    for (name, value) in edits.set.iter().chain(edits.add.iter()) {
+        if let Ok(value) = value.to_str() {
+            fields.push((name.as_str(), value));
+        }
+    }
+}
+
+/// `Max-Forwards: 0` stops here (RFC 9110 section 7.6.2): OPTIONS says what can be asked, TRACE shows what came.
+async fn last_hop(
+    client: &Client,
+    buf: &mut BytesMut,
+    head: &RequestHead,
+    reader: &mut BodyReader,
+    progress: &mut Progress,
+) -> Result<bool, Failure> {
+    const SECRET: [http::HeaderName; 3] =
+        [http::header::AUTHORIZATION, http::header::COOKIE, http::header::PROXY_AUTHORIZATION];
+    if head.method != Method::TRACE {
+        let fields = [("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE")];
+        let answer = Answer { status: StatusCode::NO_CONTENT, fields: &fields, content_type: "", body: b"" };
+        return local(client, buf, head, reader, progress, &answer).await;
+    }
+    let mut echo = Vec::new();
+    for line in head.raw.split_inclusive(|byte| *byte == b'\n') {
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        if !SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret.as_str().as_bytes())) {
+            echo.extend_from_slice(line);
+        }
+    }
+    let answer = Answer { status: StatusCode::OK, fields: &[], content_type: "message/http", body: &echo };
+    local(client, buf, head, reader, progress, &answer).await
+}
+
+/// Sends a response of our own and reads past the request's body.
+async fn local(
+    client: &Client,
+    buf: &mut BytesMut,
+    head: &RequestHead,
+    reader: &mut BodyReader,
+    progress: &mut Progress,
+    answer: &Answer<'_>,
+) -> Result<bool, Failure> {
+    let worker = &client.worker;
+    let keep = keeps_open(client, head, reader, buf);
+    let mut out = worker.buffers.take_write();
+    answer::encode(&mut out, answer, &worker.date(), keep, Some(head));
+    let out = answer::send(client, out, answer.status, progress).await?;
+    worker.buffers.give_write(out);
+    if keep {
+        drain(client, buf, reader).await?;
+    }
+    Ok(keep)
+}
+
+/// Whether the connection can serve another request after this one: both sides want it, and what is left of the
+/// request's body is short enough to be read past.
+pub fn keeps_open(client: &Client, head: &RequestHead, reader: &BodyReader, buf: &BytesMut) -> bool {
+    let rest = reader.remaining();
+    // A client that waits for 100 may, or may not, send its body after a final response: only a close is clear.
+    let body_unsure = head.expects_continue && !reader.is_done() && buf.is_empty();
+    head.keep_alive
+        && !client.worker.draining()
+        && !body_unsure
+        && rest.is_some_and(|rest| rest <= DRAIN_BODY_BYTES_MAX)
+}
+
+/// Answers a failure, if the client can still be answered. True: the connection can go on.
+async fn fail(
+    client: &Client,
+    buf: &mut BytesMut,
+    head: &RequestHead,
+    reader: &mut BodyReader,
+    progress: &mut Progress,
+    failure: Failure,
+) -> bool {
+    if progress.status != 0 || failure.client_is_gone() {
+        // Part of a response is out. What the client has must not look whole.
+        if progress.until_close {
+            client.socket.reset_on_close();
+        }
+        return false;
+    }
+    client.timer.cap(None);
+    let worker = &client.worker;
+    let refused = matches!(failure, Failure::Body(_) | Failure::BodyTooLarge | Failure::ClientSlow(_));
+    let keep = !refused && keeps_open(client, head, reader, buf);
+    let mut out = worker.buffers.take_write();
+    answer::encode_failure(&mut out, failure, &worker.date(), keep, Some(head));
+    let Ok(out) = answer::send(client, out, answer::status(failure), progress).await else { return false };
+    worker.buffers.give_write(out);
+    if keep {
+        return drain(client, buf, reader).await.is_ok();
+    }
+    linger(client).await;
+    false
+}
+
+fn record(
+    client: &Client,
+    head: &RequestHead,
+    adopted: &Adopted,
+    progress: &mut Progress,
+    termination: Termination,
+    started: Instant,
+) {
+    let worker = &client.worker;
+    let total_us = worker.now().duration_since(started).as_micros() as u64;
+    let phases = &mut progress.phases;
+    phases.total_us = total_us;
+    let waits = phases.queue_us + phases.connect_us + phases.first_byte_us + progress.waited_us;
+    phases.overhead_us = total_us.saturating_sub(waits);
+    let table = &adopted.table;
+    let route = progress.route.and_then(|index| table.routes.get(index)).map(|route| (route.id, &route.name));
+    worker.record(&Outcome {
+        listener: &client.listener.name,
+        route,
+        upstream: progress
+            .upstream
+            .and_then(|index| table.upstreams.get(index))
+            .map(|upstream| &*upstream.name),
+        endpoint: progress.endpoint.as_deref(),
+        client: &client.peer,
+        method: head.method.as_str(),
+        host: head.authority(),
+        path: head.path(),
+        version: head.version,
+        status: progress.status,
+        termination,
+        request_bytes: progress.request_bytes,
+        response_bytes: progress.response_bytes,
+        attempts: progress.attempts,
+        phases: progress.phases,
+    });
+}

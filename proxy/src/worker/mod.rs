@@ -1,0 +1,345 @@
+//! One core: its listeners, connections, pools, buffers, clock and record. The only place, with `server.rs`, that
+//! names monoio; the only place with status codes of our own (`answer.rs`).
+//!
+//! ```text
+//! listener (accept) -> connection (heads, keep-alive) -> exchange (route, retry) -> pool (a connection upstream)
+//!                      -> forward (send, response head) -> relay (bodies) | tunnel (after 101) -> record
+//! ```
+//!
+//! Everything here is `!Send`. What other threads see of a worker: its counters, its answers to the board, and
+//! whether it has drained. What a worker sees of them: the published table's generation and the order to drain.
+
+mod answer;
+mod body;
+mod buffers;
+mod connection;
+mod deadline;
+mod exchange;
+mod forward;
+mod listener;
+mod pool;
+mod relay;
+pub mod runtime;
+mod socket;
+mod tunnel;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use self::{
+    buffers::Buffers,
+    deadline::Deadlines,
+    pool::{Bell, Pool},
+};
+use crate::{
+    control::publish::Published,
+    limits::TICK,
+    observe::{AccessLogHandle, Counters, Outcome, Recorder, Slot},
+    route::RouteTable,
+};
+
+pub use listener::Bound;
+
+/// How often idle upstream connections are looked over for age.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+
+/// What the control thread asks of all workers, and what one answers.
+#[derive(Debug, Default)]
+#[expect(clippy::disallowed_types, reason = "how the control thread reaches a worker; read once a tick")]
+pub struct Orders {
+    state: AtomicU8,
+    busy: Box<[AtomicU64]>,
+}
+
+/// What a worker is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Order {
+    /// Serve.
+    Serve = 0,
+    /// Accept no more, finish what is under way, close what is idle.
+    Drain = 1,
+    /// End everything now.
+    Cut = 2,
+}
+
+impl Orders {
+    /// For so many workers, all serving.
+    pub fn new(workers: usize) -> Orders {
+        Orders { state: AtomicU8::new(0), busy: (0..workers).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    /// Tells every worker; they hear it with their next tick.
+    pub fn give(&self, order: Order) {
+        self.state.store(order as u8, Ordering::Release);
+    }
+
+    fn heard(&self) -> Order {
+        match self.state.load(Ordering::Acquire) {
+            0 => Order::Serve,
+            1 => Order::Drain,
+            _ => Order::Cut,
+        }
+    }
+
+    /// Connections that workers have not ended yet, as of their last ticks.
+    pub fn connections(&self) -> u64 {
+        self.busy.iter().map(|count| count.load(Ordering::Acquire)).sum()
+    }
+}
+
+/// A table as this worker uses it: with its own pools beside the table's upstreams.
+pub struct Adopted {
+    /// The table.
+    pub table: Arc<RouteTable>,
+    /// In the order of `table.upstreams`.
+    pub pools: Box<[Rc<Pool>]>,
+    /// Which upstream of a split is next, per route, in the order of `table.routes`.
+    pub splits: Box<[RefCell<crate::route::SplitState>]>,
+}
+
+/// What is needed to start a worker. `Send`: it is made by the control thread.
+#[derive(Clone)]
+pub struct Setup {
+    /// Its number, from 0.
+    pub index: usize,
+    /// How many there are.
+    pub workers: usize,
+    /// Which driver runs it.
+    pub epoll: bool,
+    /// Where tables are published.
+    pub published: Arc<Published>,
+    /// What it is told.
+    pub orders: Arc<Orders>,
+    /// Where it counts.
+    pub slot: Arc<Slot>,
+}
+
+/// One core's state, shared by its tasks.
+pub struct Worker {
+    setup: Setup,
+    /// Whether the epoll driver runs this worker.
+    pub epoll: bool,
+    deadlines: Rc<Deadlines>,
+    buffers: Buffers,
+    recorder: RefCell<Recorder>,
+    adopted: RefCell<Rc<Adopted>>,
+    pools: RefCell<HashMap<u32, Rc<Pool>>>,
+    bell: Arc<Bell>,
+    order: Cell<Order>,
+    connections: Cell<u64>,
+    date: RefCell<(u64, [u8; 29])>,
+}
+
+impl Worker {
+    fn new(setup: Setup, log: Option<AccessLogHandle>) -> Rc<Worker> {
+        let recorder = Recorder::new(Arc::clone(&setup.slot), log);
+        let table = setup.published.load();
+        let empty = Adopted { table, pools: Box::default(), splits: Box::default() };
+        let worker = Worker {
+            epoll: setup.epoll,
+            setup,
+            deadlines: Rc::default(),
+            buffers: Buffers::default(),
+            recorder: RefCell::new(recorder),
+            adopted: RefCell::new(Rc::new(empty)),
+            pools: RefCell::default(),
+            bell: Arc::default(),
+            order: Cell::new(Order::Serve),
+            connections: Cell::new(0),
+            date: RefCell::new((u64::MAX, [b' '; 29])),
+        };
+        worker.adopt();
+        worker.tell_time();
+        Rc::new(worker)
+    }
+
+    /// The table in use. Looks at the published generation first, which costs one load, and takes the new table when
+    /// there is one: this is where a worker adopts, between two requests.
+    pub fn table(&self) -> Rc<Adopted> {
+        if self.setup.published.generation() != self.adopted.borrow().table.generation {
+            self.adopt();
+        }
+        Rc::clone(&self.adopted.borrow())
+    }
+
+    #[cold]
+    fn adopt(&self) {
+        let table = self.setup.published.load();
+        let (index, workers) = (self.setup.index as u32, self.setup.workers as u32);
+        let mut pools = self.pools.borrow_mut();
+        let current = table.upstreams.iter().map(|upstream| match pools.get(&upstream.id) {
+            Some(pool) => {
+                pool.update(upstream, &self.bell, index, workers);
+                Rc::clone(pool)
+            }
+            None => Pool::new(upstream, &self.bell, index, workers),
+        });
+        let current: Box<[Rc<Pool>]> = current.collect();
+        let old = std::mem::take(&mut *pools);
+        *pools = table.upstreams.iter().map(|upstream| upstream.id).zip(current.iter().cloned()).collect();
+        for (id, pool) in old {
+            if !pools.contains_key(&id) {
+                pool.retire();
+            }
+        }
+        let splits = table.routes.iter().map(|_| RefCell::default()).collect();
+        *self.adopted.borrow_mut() = Rc::new(Adopted { table, pools: current, splits });
+        self.counters().table_adoptions.inc();
+    }
+
+    /// This worker's counters.
+    pub fn counters(&self) -> &Counters {
+        self.setup.slot.counters()
+    }
+
+    /// Records an exchange that has ended.
+    pub fn record(&self, outcome: &Outcome<'_>) {
+        self.recorder.borrow_mut().record(outcome);
+    }
+
+    /// The clock. One place, so that it can be seen how often it is read.
+    pub fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    /// The value of a `Date` field, at most a second old.
+    pub fn date(&self) -> [u8; 29] {
+        self.date.borrow().1
+    }
+
+    /// Whether connections are to end with the exchange they are in.
+    pub fn draining(&self) -> bool {
+        self.order.get() >= Order::Drain
+    }
+
+    /// Whether every wait is being ended.
+    pub fn cutting(&self) -> bool {
+        self.order.get() >= Order::Cut
+    }
+
+    fn tell_time(&self) {
+        let now = std::time::SystemTime::now();
+        let seconds = now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut date = self.date.borrow_mut();
+        if date.0 != seconds
+            && let Ok(text) = <[u8; 29]>::try_from(httpdate::fmt_http_date(now).as_bytes())
+        {
+            *date = (seconds, text);
+        }
+    }
+
+    /// Runs until the process ends; returns only when the worker has been told to cut and everything has ended.
+    async fn run(self: Rc<Self>, bound: Vec<Bound>) {
+        for bound in bound {
+            listener::start(&self, bound);
+        }
+        monoio::spawn(keep_pools(Rc::clone(&self)));
+        let mut last = Instant::now();
+        let mut expired = last;
+        loop {
+            monoio::time::sleep(TICK).await;
+            let now = Instant::now();
+            let passed = now.duration_since(last);
+            let ticks = (passed.as_nanos() / TICK.as_nanos()).max(1) as u32;
+            last += TICK * ticks;
+            self.tick(ticks, passed.saturating_sub(TICK));
+            if now.duration_since(expired) >= EXPIRE_EVERY {
+                expired = now;
+                let counters = self.counters();
+                self.pools.borrow().values().for_each(|pool| pool.expire(counters, now));
+            }
+            if self.cutting() && self.connections.get() == 0 {
+                self.recorder.borrow_mut().retire();
+                return;
+            }
+        }
+    }
+
+    fn tick(&self, ticks: u32, late: Duration) {
+        self.tell_time();
+        self.deadlines.advance(ticks);
+        let order = self.setup.orders.heard();
+        if order > self.order.get() {
+            self.order.set(order);
+        }
+        match self.order.get() {
+            Order::Serve => {}
+            Order::Drain => self.deadlines.fire_idle(),
+            Order::Cut => self.deadlines.fire_all(),
+        }
+        if let Some(slot) = self.setup.orders.busy.get(self.setup.index) {
+            slot.store(self.connections.get(), Ordering::Release);
+        }
+        // A table is adopted even when no request comes, so that what the last one held is given up.
+        let _ = self.table();
+        self.gauges();
+        let mut recorder = self.recorder.borrow_mut();
+        recorder.note_lag(late);
+        recorder.tick();
+    }
+
+    fn gauges(&self) {
+        let (mut open, mut idle, mut waiting) = (0, 0, 0);
+        for pool in self.pools.borrow().values() {
+            let size = pool.size();
+            open += u64::from(size.0);
+            idle += u64::from(size.1);
+            waiting += u64::from(size.2);
+        }
+        let counters = self.counters();
+        counters.upstream_connections_busy.set(open.saturating_sub(idle));
+        counters.upstream_connections_idle.set(idle);
+        counters.queue_length.set(waiting);
+        counters.connections_active.set(self.connections.get());
+    }
+}
+
+/// Drops idle upstream connections as soon as they die.
+async fn keep_pools(worker: Rc<Worker>) {
+    loop {
+        worker.bell.rung().await;
+        let counters = worker.counters();
+        worker.pools.borrow().values().for_each(|pool| pool.sweep(counters));
+    }
+}
+
+/// Runs `future`; a panic in it ends it alone.
+async fn caught<F: Future<Output = ()>>(future: F) -> Result<(), ()> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|cx| {
+        // Whatever the future holds is dropped right after and seen by nobody in between.
+        let step = std::panic::AssertUnwindSafe(|| future.as_mut().poll(cx));
+        match std::panic::catch_unwind(step) {
+            Ok(std::task::Poll::Ready(())) => std::task::Poll::Ready(Ok(())),
+            Ok(std::task::Poll::Pending) => std::task::Poll::Pending,
+            Err(_) => std::task::Poll::Ready(Err(())),
+        }
+    })
+    .await
+}
+
+/// Debug builds only: what tests of a panic need. `X-Ringlane-Fault: connection` ends a connection by a panic,
+/// `worker` its whole thread.
+#[cfg(debug_assertions)]
+#[expect(clippy::panic, reason = "that is its purpose")]
+fn injected_fault(head: &crate::http::RequestHead) {
+    if std::env::var_os("RINGLANE_FAULTS").is_none() {
+        return;
+    }
+    match head.headers().get("x-ringlane-fault").map(http::HeaderValue::as_bytes) {
+        Some(b"connection") => panic!("a fault that a test asked for"),
+        Some(b"worker") => {
+            monoio::spawn(async { panic!("a fault that a test asked for") });
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,219 @@
+//! One stream socket, TCP or unix, as the worker uses it.
+//!
+//! Reads never own a buffer while they wait. A *watch* (one poll operation, armed once and kept until it fires) says
+//! when bytes are there; `recv(2)` without waiting then takes them straight into the caller's buffer. So an idle
+//! connection pins no memory, a read that is given up loses no bytes, and the watch that is armed while a response
+//! is awaited is the same one that notices a peer leaving. Writes go through the ring, where sends of many
+//! connections are submitted together.
+
+use std::{
+    cell::{Cell, RefCell, UnsafeCell},
+    future::{Future, poll_fn},
+    io,
+    net::SocketAddr,
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use monoio::{buf::IoBuf, io::AsyncWriteRent, net::TcpStream};
+use reusable_box_future::ReusableLocalBoxFuture;
+use socket2::SockRef;
+
+use super::deadline::{Elapsed, Timer};
+use crate::upstream::Address;
+
+/// Why a write did not go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteError {
+    /// The peer has closed or reset the connection.
+    Closed,
+    /// The peer does not read.
+    Slow,
+}
+
+/// A connected stream socket.
+pub struct Socket {
+    stream: Rc<UnsafeCell<TcpStream>>,
+    watch: RefCell<Option<ReusableLocalBoxFuture<io::Result<()>>>>,
+    armed: Cell<bool>,
+}
+
+impl Socket {
+    /// Takes over a connected socket. `epoll` says which driver runs this thread: the ring wants sockets that block
+    /// (it waits by itself), epoll wants sockets that do not.
+    pub fn from_fd(fd: OwnedFd, epoll: bool) -> io::Result<Socket> {
+        SockRef::from(&fd).set_nonblocking(epoll)?;
+        Self::from_ready_fd(fd)
+    }
+
+    /// As `from_fd`, for a socket whose blocking mode is right already.
+    pub fn from_ready_fd(fd: OwnedFd) -> io::Result<Socket> {
+        // monoio's TcpStream only sends and receives on the descriptor; of what it can do, only the look-ups of
+        // addresses (which we do not call) are particular to TCP. So a unix socket is carried by it as well.
+        Ok(Self::new(TcpStream::from_std(std::net::TcpStream::from(fd))?))
+    }
+
+    fn new(stream: TcpStream) -> Socket {
+        Socket {
+            stream: Rc::new(UnsafeCell::new(stream)),
+            watch: RefCell::new(None),
+            armed: Cell::new(false),
+        }
+    }
+
+    /// Connects to `address`. A dropped connect closes the socket.
+    pub async fn connect(address: &Address, epoll: bool) -> io::Result<Socket> {
+        match address {
+            Address::Tcp(address) => {
+                let stream = TcpStream::connect_addr(*address).await?;
+                stream.set_nodelay(true)?;
+                Ok(Self::new(stream))
+            }
+            Address::Unix(path) => {
+                // Connecting to a unix socket never waits for a peer: it is done, or refused, at once.
+                let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+                socket.set_nonblocking(true)?;
+                socket.connect(&socket2::SockAddr::unix(path)?)?;
+                Self::from_fd(socket.into(), epoll)
+            }
+        }
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the stream owns the descriptor and outlives the borrow; only a shared reference is made.
+        unsafe { BorrowedFd::borrow_raw((*self.stream.get()).as_raw_fd()) }
+    }
+
+    /// Ready when bytes, an end or an error can be read. Arms the watch when it is not; it then stays armed, across
+    /// requests, until it fires.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut watch = self.watch.borrow_mut();
+        if !self.armed.get() {
+            let stream = Rc::clone(&self.stream);
+            // SAFETY: `readable` takes the stream by shared reference and only reads its descriptor; writes go
+            // through `&mut` below, which is the division that monoio's own `Split` marker promises to be sound.
+            let wait = async move { unsafe { &*stream.get() }.readable(false).await };
+            match watch.as_mut() {
+                Some(watch) => watch.set(wait),
+                None => *watch = Some(ReusableLocalBoxFuture::new(wait)),
+            }
+            self.armed.set(true);
+        }
+        let Some(watch) = watch.as_mut() else { return Poll::Pending };
+        let polled = Pin::new(watch).poll(cx);
+        if polled.is_ready() {
+            self.armed.set(false);
+        }
+        polled
+    }
+
+    /// Waits until something can be read.
+    pub fn readable(&self) -> impl Future<Output = io::Result<()>> + '_ {
+        poll_fn(|cx| self.poll_readable(cx))
+    }
+
+    /// Takes what is there into the spare capacity of `buf`, without waiting. `Ok(0)` is the end of the stream (or a
+    /// buffer without room, which callers never pass); `WouldBlock` means nothing is there.
+    pub fn try_read(&self, buf: &mut BytesMut) -> io::Result<usize> {
+        let read = SockRef::from(&self.fd()).recv_with_flags(buf.spare_capacity_mut(), libc::MSG_DONTWAIT)?;
+        // SAFETY: the kernel has filled `read` bytes of the spare capacity.
+        unsafe { buf.set_len(buf.len() + read) };
+        Ok(read)
+    }
+
+    /// Reads into the spare capacity of `buf`, waiting until there is something.
+    pub async fn read(&self, buf: &mut BytesMut) -> io::Result<usize> {
+        loop {
+            match self.try_read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable().await?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// What a read would find, without taking anything: `WouldBlock`, an end (0), bytes, or an error.
+    pub fn peek(&self) -> io::Result<usize> {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        SockRef::from(&self.fd()).recv_with_flags(&mut byte, libc::MSG_DONTWAIT | libc::MSG_PEEK)
+    }
+
+    /// Writes all of `buf` through the ring and gives it back, waiting at most `wait` for each part to go out. After an
+    /// error some bytes may be out: the connection is of no more use.
+    pub async fn write_all<B: IoBuf>(&self, timer: &Timer, wait: Duration, buf: B) -> Result<B, WriteError> {
+        let total = buf.bytes_init();
+        let (mut done, mut buf) = self.write_some(timer, wait, buf).await?;
+        while done < total {
+            let (written, slice) = self.write_some(timer, wait, buf.slice(done..total)).await?;
+            buf = slice.into_inner();
+            done += written;
+        }
+        Ok(buf)
+    }
+
+    async fn write_some<B: IoBuf>(
+        &self,
+        timer: &Timer,
+        wait: Duration,
+        buf: B,
+    ) -> Result<(usize, B), WriteError> {
+        // SAFETY: one write at a time runs on a socket (its owner awaits it); see `poll_readable` for reads.
+        let stream = unsafe { &mut *self.stream.get() };
+        match timer.within(wait, stream.write(buf)).await {
+            Ok((Ok(written @ 1..), buf)) => Ok((written, buf)),
+            Ok(_) => Err(WriteError::Closed),
+            Err(Elapsed) => Err(WriteError::Slow),
+        }
+    }
+
+    /// As `write_all`, without a deadline: for whoever bounds more than one write at once.
+    pub async fn write_plain<B: IoBuf>(&self, buf: B) -> Result<B, WriteError> {
+        let total = buf.bytes_init();
+        let mut done = 0;
+        let mut buf = buf;
+        while done < total {
+            // SAFETY: as in `write_some`.
+            let stream = unsafe { &mut *self.stream.get() };
+            let (result, slice) = stream.write(buf.slice(done..total)).await;
+            buf = slice.into_inner();
+            match result {
+                Ok(written @ 1..) => done += written,
+                _ => return Err(WriteError::Closed),
+            }
+        }
+        Ok(buf)
+    }
+
+    /// Sends what fits without waiting: for last words to a peer that is being turned away.
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        SockRef::from(&self.fd()).send_with_flags(bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+    }
+
+    /// Sends small writes at once. TCP only.
+    pub fn no_delay(&self) {
+        // A connection that is gone already fails here, and with its first read.
+        let _ = SockRef::from(&self.fd()).set_tcp_nodelay(true);
+    }
+
+    /// Ends our direction of the stream; the peer reads an end after what was written.
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        SockRef::from(&self.fd()).shutdown(std::net::Shutdown::Write)
+    }
+
+    /// Makes the close send a reset, so that the peer cannot take what it got for a complete message.
+    pub fn reset_on_close(&self) {
+        let _ = SockRef::from(&self.fd()).set_linger(Some(Duration::ZERO));
+    }
+}
+
+/// The address of a peer, as text for logs and `X-Forwarded-For`.
+pub fn peer_text(address: &socket2::SockAddr) -> (Option<SocketAddr>, String) {
+    match address.as_socket() {
+        Some(socket) => (Some(socket), socket.ip().to_canonical().to_string()),
+        None => (None, "unix".to_owned()),
+    }
+}

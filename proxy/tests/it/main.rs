@@ -1,0 +1,23 @@
+//! Integration tests: the real binary, real sockets, raw bytes. One binary, so that it is linked once.
+//!
+//! ```text
+//! test -> Client (raw bytes) -> proxy, a process of its own -> Origin (scripted, or driven by the test itself)
+//! ```
+//!
+//! Every test runs with io_uring and with epoll (`both_drivers!`). Nothing sleeps: a test waits for bytes, for the end
+//! of a connection, for a log line or for a metric, each with a bound (`harness::wait`).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
+// It belongs to the library and to its binary.
+#![allow(unused_crate_dependencies)]
+
+#[macro_use]
+mod harness;
+
+mod runtime;
+mod smoke;
