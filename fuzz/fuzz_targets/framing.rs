@@ -97,7 +97,7 @@ fn check_response(bytes: &[u8], method: &Method, is_10: bool) {
     let expected = if bodiless { BodyLength::Empty } else { fields.unwrap_or(BodyLength::UntilClose) };
     assert_eq!(head.body, expected);
     assert!(head.body != BodyLength::UntilClose || !head.keep_alive);
-    for body in [BodyOut::AsReceived, BodyOut::Chunked, BodyOut::UntilClose] {
+    for body in [BodyOut::AsReceived, BodyOut::LengthOnly, BodyOut::Chunked, BodyOut::UntilClose] {
         let edits = HeaderEdits::default();
         let how = ResponseEncoding { edits: &edits, date: b"now", connection: ConnectionField::None, body };
         let mut out = Vec::new();
@@ -105,6 +105,7 @@ fn check_response(bytes: &[u8], method: &Method, is_10: bool) {
         let expected = match body {
             _ if status < 200 || status == 204 => None,
             BodyOut::AsReceived => fields,
+            BodyOut::LengthOnly => fields.filter(|length| *length != BodyLength::Chunked),
             BodyOut::Chunked => Some(BodyLength::Chunked),
             BodyOut::UntilClose => None,
         };

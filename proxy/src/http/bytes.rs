@@ -27,6 +27,9 @@ static TOKEN: Table = table(b"!#$%&'*+-.^_`|~");
 /// fragment is never sent.
 static TARGET: Table = table(b"-._~:/?[]@!$&'()*+,;=%");
 
+/// `TARGET` without the two bytes that a path is searched for: `?`, which ends it, and `%`.
+static PLAIN_PATH: Table = table(b"-._~:/[]@!$&'()*+,;=");
+
 /// `reg-name` of RFC 3986 section 3.2.2 without escapes, and without the comma, by which some join repeated fields.
 static HOST: Table = table(b"-._~!$&'()*+;=");
 
@@ -38,6 +41,11 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
 /// True for a byte of a request target.
 pub(super) fn is_target_byte(byte: u8) -> bool {
     TARGET[usize::from(byte)]
+}
+
+/// True for a byte of a path that neither ends it nor starts an escape.
+pub(super) fn is_plain_path_byte(byte: u8) -> bool {
+    PLAIN_PATH[usize::from(byte)]
 }
 
 /// True for a byte of a registered name or an IPv4 address.
