@@ -103,7 +103,7 @@ fn response(cut: usize, bytes: &[u8], method: &Method) -> Option<ResponseHead> {
         return Some(head);
     }
     let edits = HeaderEdits::default();
-    for body in [BodyOut::AsReceived, BodyOut::Chunked, BodyOut::UntilClose] {
+    for body in [BodyOut::AsReceived, BodyOut::LengthOnly, BodyOut::Chunked, BodyOut::UntilClose] {
         let date = b"Thu, 01 Jan 1970 00:00:00 GMT";
         let how = ResponseEncoding { edits: &edits, date, connection: ConnectionField::Close, body };
         let mut out = Vec::new();
@@ -132,7 +132,8 @@ fn same_response(head: &ResponseHead, out: &[u8], method: &Method, body: BodyOut
         (BodyLength::Empty, _) => BodyLength::Empty,
         (length, BodyOut::AsReceived) => length,
         (_, BodyOut::Chunked) => BodyLength::Chunked,
-        (_, BodyOut::UntilClose) => BodyLength::UntilClose,
+        (BodyLength::Length(length), BodyOut::LengthOnly) => BodyLength::Length(length),
+        (_, BodyOut::LengthOnly | BodyOut::UntilClose) => BodyLength::UntilClose,
     };
     assert_eq!(again.body, expected, "{}", out.escape_ascii());
 }
