@@ -20,10 +20,10 @@
 mod harness;
 
 mod endpoints;
+mod http1;
 mod names;
 mod pool;
 mod queue;
-mod http1;
 mod runtime;
 mod smoke;
 mod stale;
