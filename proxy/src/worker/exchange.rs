@@ -135,7 +135,15 @@ async fn run(
         }
         Action::Redirect(redirect) => {
             let prefix_len = selected.prefix_len;
-            return Box::pin(self::redirect(client, buf, head, reader, progress, (redirect, prefix_len, route))).await;
+            return Box::pin(self::redirect(
+                client,
+                buf,
+                head,
+                reader,
+                progress,
+                (redirect, prefix_len, route),
+            ))
+            .await;
         }
         Action::Respond(respond) => {
             return Box::pin(self::respond(client, buf, head, reader, progress, (respond, route))).await;
