@@ -12,3 +12,4 @@ mod refused_chunks;
 mod refused_heads;
 mod request_bodies;
 mod response_bodies;
+mod upgrade;
