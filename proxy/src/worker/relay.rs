@@ -5,10 +5,10 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use super::{
     body::{BodyReader, Framing},
@@ -36,7 +36,36 @@ fn room(reader: &BodyReader, passed: u64) -> usize {
     if large { BODY_BUFFER_BYTES } else { READ_BUFFER_BYTES / 2 }
 }
 
-/// Writes the response's head (in `out`) and its body to the client. `bytes` holds what has been read of the body.
+/// Puts the client's head (in `out`) before what has been read of the body, which begins at `body_at` in `bytes`, so
+/// that both go out with one write and the body is not copied. Chunks, which are framed anew, go into `out` instead.
+///
+/// Afterwards `bytes` is the piece to send if `out` is empty; else `out` is, and `bytes` holds what follows the body,
+/// which nobody asked for.
+pub fn join_head(
+    bytes: &mut BytesMut,
+    body_at: usize,
+    (body, framing): (&mut BodyReader, Framing),
+    out: &mut Vec<u8>,
+) -> Result<(), Failure> {
+    let available = bytes.len().saturating_sub(body_at);
+    if let Some(head_at) = body_at.checked_sub(out.len())
+        && framing == Framing::Plain
+        && available > 0
+        && body.plain(available) == Some(available)
+        && let Some(room) = bytes.get_mut(head_at..body_at)
+    {
+        room.copy_from_slice(out);
+        out.clear();
+        bytes.advance(head_at);
+        body.advance(available);
+        return Ok(());
+    }
+    bytes.advance(body_at);
+    take(body, bytes, out, framing)?;
+    Ok(())
+}
+
+/// Writes what `join_head` has prepared, then the rest of the body as it comes.
 pub async fn download(
     client: &Client,
     upstream: &Socket,
@@ -46,19 +75,40 @@ pub async fn download(
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     let worker = &client.worker;
-    // Until the head goes out, a body that is bad from its beginning can still be answered.
-    let status = std::mem::take(&mut progress.status);
-    let mut passed = take(body, bytes, &mut out, framing)?;
-    progress.status = status;
-    progress.response_bytes += out.len() as u64;
-    let mut out = client.write(out).await?;
-    if body.is_done() {
-        worker.counters().upstream_bytes_in.add(passed);
-        worker.buffers.give_write(out);
-        return Ok(());
+    if out.is_empty() {
+        progress.response_bytes += bytes.len() as u64;
+        *bytes = client.write(std::mem::take(bytes)).await?;
+        bytes.clear();
+    } else {
+        progress.response_bytes += out.len() as u64;
+        out = client.write(out).await?;
     }
+    if !body.is_done() {
+        let before = progress.response_bytes;
+        out = Box::pin(rest(client, upstream, (bytes, body, framing), out, timeouts, progress)).await?;
+        worker.counters().upstream_bytes_in.add(progress.response_bytes - before);
+    }
+    worker.buffers.give_write(out);
+    Ok(())
+}
+
+/// Reads and writes until the body is done.
+async fn rest(
+    client: &Client,
+    upstream: &Socket,
+    (bytes, body, framing): (&mut BytesMut, &mut BodyReader, Framing),
+    mut out: Vec<u8>,
+    timeouts: &UpstreamTimeouts,
+    progress: &mut Progress,
+) -> Result<Vec<u8>, Failure> {
+    let worker = &client.worker;
+    let mut passed = 0;
     while !body.is_done() {
-        make_room(bytes, room(body, passed));
+        let room = room(body, passed);
+        if room > READ_BUFFER_BYTES && bytes.is_empty() && !bytes.try_reclaim(room) {
+            worker.buffers.give_read(std::mem::replace(bytes, worker.buffers.take_large()));
+        }
+        make_room(bytes, room);
         let read = read(client, upstream, bytes, timeouts.response_body_idle, progress).await?;
         let started = worker.now();
         out.clear();
@@ -66,6 +116,7 @@ pub async fn download(
             if !body.end(&mut out, framing) {
                 return Err(Failure::UpstreamCut);
             }
+            progress.response_bytes += out.len() as u64;
             out = client.write(out).await?;
         } else if framing == Framing::Plain && body.plain(bytes.len()) == Some(bytes.len()) {
             // All of it is body: it goes out as it stands.
@@ -83,9 +134,7 @@ pub async fn download(
         }
         progress.waited_us += worker.now().duration_since(started).as_micros() as u64;
     }
-    worker.counters().upstream_bytes_in.add(passed);
-    worker.buffers.give_write(out);
-    Ok(())
+    Ok(out)
 }
 
 fn take(
@@ -129,8 +178,8 @@ pub struct Upload {
     passed: u64,
     /// All of it has gone upstream.
     complete: Cell<bool>,
-    /// Nothing more will go: complete, or the upstream takes no more.
-    over: Cell<bool>,
+    /// When it was clear that nothing more will go: all of it has, or the upstream takes no more.
+    ended: Cell<Option<Instant>>,
     /// A deadline slot of its own: the response has the connection's.
     timer: super::deadline::Timer,
 }
@@ -142,14 +191,19 @@ impl Upload {
             remaining: Cell::new(remaining),
             passed,
             complete: Cell::new(false),
-            over: Cell::new(false),
+            ended: Cell::new(None),
             timer: client.worker.deadlines.timer(),
         }
     }
 
     /// Whether nothing more of it will go upstream.
     pub fn is_over(&self) -> bool {
-        self.over.get()
+        self.ended.get().is_some()
+    }
+
+    /// When that became so.
+    pub fn ended(&self) -> Option<Instant> {
+        self.ended.get()
     }
 
     /// Whether all of it has gone upstream.
@@ -173,12 +227,12 @@ impl Upload {
         match sending.poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(complete)) => {
-                self.over.set(true);
+                self.ended.set(Some(Instant::now()));
                 self.complete.set(complete);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(failure)) => {
-                self.over.set(true);
+                self.ended.set(Some(Instant::now()));
                 Poll::Ready(Err(failure))
             }
         }
