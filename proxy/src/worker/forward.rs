@@ -234,7 +234,9 @@ async fn respond(
     worker.buffers.give_spare(response.into_spare());
     relay::download(this.client, &upstream, (&mut bytes, &mut body, framing), out, this.timeouts, progress)
         .await?;
-    let clean = bytes.is_empty() && reusable && upload.is_none_or(|upload| upload.is_complete());
+    let whole = reusable && upload.is_none_or(|upload| upload.is_complete());
+    // What lies behind the response, read or not, must never be taken for the next one.
+    let clean = whole && bytes.is_empty() && upstream.is_drained();
     worker.buffers.give_read(bytes);
     drop(upstream);
     if clean {

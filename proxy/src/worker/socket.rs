@@ -73,6 +73,8 @@ pub struct Socket {
     stream: Rc<UnsafeCell<TcpStream>>,
     watch: RefCell<Option<ReusableLocalBoxFuture<io::Result<()>>>>,
     armed: Cell<bool>,
+    /// The last read took all that there was room for: more may be there already.
+    full: Cell<bool>,
 }
 
 impl Socket {
@@ -96,6 +98,7 @@ impl Socket {
             stream: Rc::new(UnsafeCell::new(stream)),
             watch: RefCell::new(None),
             armed: Cell::new(false),
+            full: Cell::new(false),
         }
     }
 
@@ -153,7 +156,10 @@ impl Socket {
     /// Takes what is there into the spare capacity of `buf`, without waiting. `Ok(0)` is the end of the stream (or a
     /// buffer without room, which callers never pass); `WouldBlock` means nothing is there.
     pub fn try_read(&self, buf: &mut BytesMut) -> io::Result<usize> {
-        let read = SockRef::from(&self.fd()).recv_with_flags(buf.spare_capacity_mut(), libc::MSG_DONTWAIT)?;
+        let room = buf.spare_capacity_mut();
+        let length = room.len();
+        let read = SockRef::from(&self.fd()).recv_with_flags(room, libc::MSG_DONTWAIT)?;
+        self.full.set(read == length);
         // SAFETY: the kernel has filled `read` bytes of the spare capacity.
         unsafe { buf.set_len(buf.len() + read) };
         Ok(read)
@@ -168,6 +174,12 @@ impl Socket {
                 result => return result,
             }
         }
+    }
+
+    /// Whether nothing more had come when the last read was done. That read shows it, unless it was full: then the
+    /// socket is asked.
+    pub fn is_drained(&self) -> bool {
+        !self.full.get() || matches!(self.peek(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// What a read would find, without taking anything: `WouldBlock`, an end (0), bytes, or an error.
