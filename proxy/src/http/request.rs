@@ -3,7 +3,7 @@
 use std::{cell::OnceCell, ops::Range};
 
 use ::http::{HeaderMap, Method, Version};
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use super::{
     authority, bytes as text, connection,
@@ -64,7 +64,9 @@ impl RequestHead {
         spare: Spare,
     ) -> Result<Self, HeadError> {
         let Spare { mut raw, mut lines } = spare;
-        decode::take(buf, start, end, &mut raw)?;
+        let head = buf.get(start..end).ok_or(HeadError::Malformed("the head is not whole"))?;
+        decode::copy(head, &mut raw)?;
+        buf.advance(end);
         text::refuse_control(&raw)?;
         let line = target::request_line(&raw)?;
         let noted = field::parse(&raw, line.end, fields_max.min(HEAD_FIELDS_MAX), &mut lines)?;
@@ -85,13 +87,14 @@ impl RequestHead {
         let expects_continue = noted.expect && expectation(&raw, &mut lines, is_11 && !body.is_empty());
         let upgrade = is_11 && options.upgrade && noted.upgrade && upgrade::is_offer(&raw, &lines);
         let takes_trailers = is_11 && noted.te && takes_trailers(&raw, &lines);
-        let RequestLine { method: line_method, target, version, .. } = line;
+        let RequestLine { method: line_method, target, plain_len, version, .. } = line;
         let Target { path_and_query, path_end, authority, host_len } =
-            target::parse(&mut raw, target, is_options)?;
+            target::parse(&mut raw, (target, plain_len), is_options)?;
         let is_absolute = authority.is_some();
         let (authority, host_len) = authority.map_or(host, |authority| (authority, host_len));
         let method = raw.get(line_method).unwrap_or_default();
-        let method = Method::from_bytes(method).map_err(|_| HeadError::Malformed("the method is not a token"))?;
+        let method =
+            Method::from_bytes(method).map_err(|_| HeadError::Malformed("the method is not a token"))?;
         Ok(Self {
             method,
             version,

@@ -168,6 +168,11 @@ impl<'a> HostName<'a> {
         Self { given: bytes, lowered: if upper { Some(lower(bytes)) } else { None } }
     }
 
+    /// Whether normalising has changed `host`.
+    pub(super) fn differs(&self, host: &str) -> bool {
+        self.lowered.is_some() || self.given.len() != host.len()
+    }
+
     /// The normalised host.
     #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {

@@ -19,6 +19,8 @@ pub struct RoundRobin {
     equal: Vec<u32>,
     /// Index into `equal`: where the next pick starts.
     cursor: usize,
+    /// Where a cycle over endpoints that are all new starts.
+    start_offset: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -45,22 +47,32 @@ impl RoundRobin {
     }
 
     fn start(slots: Vec<Slot>, start_offset: u32) -> Self {
-        let mut this = Self { slots, equal: Vec::new(), cursor: 0 };
+        let mut this = Self { slots, equal: Vec::new(), cursor: 0, start_offset };
         this.find_equal();
-        if let Some(cursor) = (start_offset as usize).checked_rem(this.equal.len()) {
-            this.cursor = cursor;
-            return this;
-        }
-        let cycle: u64 = this.slots.iter().map(|slot| u64::from(slot.weight)).sum();
-        let picks = u64::from(start_offset).checked_rem(cycle).unwrap_or(0) % u64::from(START_PICKS_MAX);
-        for _ in 0..picks {
-            this.pick(|_| false);
-        }
+        this.offset();
         this
     }
 
+    /// Goes to the start of this picker's cycle, which is not every picker's.
+    fn offset(&mut self) {
+        self.cursor = 0;
+        for slot in &mut self.slots {
+            slot.credit = 0;
+        }
+        if let Some(cursor) = (self.start_offset as usize).checked_rem(self.equal.len()) {
+            self.cursor = cursor;
+            return;
+        }
+        let cycle: u64 = self.slots.iter().map(|slot| u64::from(slot.weight)).sum();
+        let picks = u64::from(self.start_offset).checked_rem(cycle).unwrap_or(0) % u64::from(START_PICKS_MAX);
+        for _ in 0..picks {
+            self.pick(|_| false);
+        }
+    }
+
     /// Takes on a new list. Endpoints that were in the old one keep their place in the cycle, whatever their position
-    /// now; new ones start without credit. Costs nothing to speak of when nothing changed.
+    /// now; new ones start without credit, and a list of new ones alone at the start offset. Costs nothing to speak of
+    /// when nothing changed.
     pub fn adopt(&mut self, endpoints: &[Endpoint]) {
         let same = endpoints.len() == self.slots.len()
             && self
@@ -85,6 +97,10 @@ impl RoundRobin {
             .map(|new| Slot { credit: credits.get(&new.id).copied().unwrap_or(0), ..Slot::fresh(new) })
             .collect();
         self.find_equal();
+        if !self.slots.iter().any(|slot| credits.contains_key(&slot.id)) {
+            self.offset();
+            return;
+        }
         self.settle_credits();
         let places: HashMap<u32, usize> = self
             .equal
@@ -272,6 +288,15 @@ mod tests {
             let sequence = |offset| picks(&mut RoundRobin::new(weights.into_iter(), offset), 6);
             assert_ne!(sequence(0), sequence(1));
             assert_ne!(sequence(1), sequence(2));
+        }
+        // The offset holds for lists that come later, as when a name is resolved.
+        for list in [[(7, 1), (8, 1)], [(5, 1), (6, 2)]] {
+            let first = |offset| {
+                let mut picker = RoundRobin::new(std::iter::empty(), offset);
+                picker.adopt(&endpoints(&list));
+                picker.pick(|_| false)
+            };
+            assert_ne!(first(0), first(1));
         }
         // However large the offset, the start is quick.
         RoundRobin::new((1..1000).map(|_| 1000).chain([1]), u32::MAX);

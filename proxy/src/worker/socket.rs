@@ -73,6 +73,8 @@ pub struct Socket {
     stream: Rc<UnsafeCell<TcpStream>>,
     watch: RefCell<Option<ReusableLocalBoxFuture<io::Result<()>>>>,
     armed: Cell<bool>,
+    /// The last read took all that there was room for: more may be there already.
+    full: Cell<bool>,
 }
 
 impl Socket {
@@ -96,6 +98,7 @@ impl Socket {
             stream: Rc::new(UnsafeCell::new(stream)),
             watch: RefCell::new(None),
             armed: Cell::new(false),
+            full: Cell::new(false),
         }
     }
 
@@ -153,7 +156,10 @@ impl Socket {
     /// Takes what is there into the spare capacity of `buf`, without waiting. `Ok(0)` is the end of the stream (or a
     /// buffer without room, which callers never pass); `WouldBlock` means nothing is there.
     pub fn try_read(&self, buf: &mut BytesMut) -> io::Result<usize> {
-        let read = SockRef::from(&self.fd()).recv_with_flags(buf.spare_capacity_mut(), libc::MSG_DONTWAIT)?;
+        let room = buf.spare_capacity_mut();
+        let length = room.len();
+        let read = SockRef::from(&self.fd()).recv_with_flags(room, libc::MSG_DONTWAIT)?;
+        self.full.set(read == length);
         // SAFETY: the kernel has filled `read` bytes of the spare capacity.
         unsafe { buf.set_len(buf.len() + read) };
         Ok(read)
@@ -170,6 +176,12 @@ impl Socket {
         }
     }
 
+    /// Whether nothing more had come when the last read was done. That read shows it, unless it was full: then the
+    /// socket is asked.
+    pub fn is_drained(&self) -> bool {
+        !self.full.get() || matches!(self.peek(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// What a read would find, without taking anything: `WouldBlock`, an end (0), bytes, or an error.
     pub fn peek(&self) -> io::Result<usize> {
         let mut byte = [std::mem::MaybeUninit::uninit()];
@@ -180,7 +192,26 @@ impl Socket {
     /// error some bytes may be out: the connection is of no more use.
     pub async fn write_all<B: IoBuf>(&self, timer: &Timer, wait: Duration, buf: B) -> Result<B, WriteError> {
         let total = buf.bytes_init();
-        let (mut done, mut buf) = self.write_some(timer, wait, buf).await?;
+        // Written, nothing would look like a peer that takes nothing.
+        if total == 0 {
+            return Ok(buf);
+        }
+        let (done, buf) = self.write_some(timer, wait, buf).await?;
+        if done == total {
+            return Ok(buf);
+        }
+        // Boxed, as is everything that few requests need: a future is as large as the largest of its branches.
+        Box::pin(self.write_rest(timer, wait, buf, done)).await
+    }
+
+    async fn write_rest<B: IoBuf>(
+        &self,
+        timer: &Timer,
+        wait: Duration,
+        mut buf: B,
+        mut done: usize,
+    ) -> Result<B, WriteError> {
+        let total = buf.bytes_init();
         while done < total {
             let (written, slice) = self.write_some(timer, wait, buf.slice(done..total)).await?;
             buf = slice.into_inner();

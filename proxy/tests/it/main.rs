@@ -19,8 +19,11 @@
 #[macro_use]
 mod harness;
 
+mod cli;
+mod descriptors;
 mod endpoints;
 mod faults;
+mod http1;
 mod listeners;
 mod names;
 mod pool;

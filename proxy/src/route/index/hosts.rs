@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::hash::ByteMap;
-use crate::route::host::HostPattern;
+use crate::route::host::{HostName, HostPattern};
 
 /// Index into the list of path indexes.
 pub(super) type PathsId = u32;
@@ -34,17 +34,27 @@ impl Hosts {
         }
     }
 
-    /// Calls `find` with the paths of each pattern that `host`, already normalised, meets, in order of precedence,
-    /// until it finds something.
+    /// Calls `find` with the paths of each pattern that `host` meets, in order of precedence, until it finds something.
     #[inline]
-    pub(super) fn find<T>(&self, host: &[u8], find: impl Fn(PathsId) -> Option<T>) -> Option<T> {
-        if let Some(paths) = self.exact.get(host)
+    pub(super) fn find<T>(&self, host: &str, find: impl Fn(PathsId) -> Option<T>) -> Option<T> {
+        // Keys are normalised. A host that equals one as it came is so too, which saves a look at each of its bytes.
+        if let Some(paths) = self.exact.get(host.as_bytes()) {
+            return find(*paths).or_else(|| self.find_inexact(host.as_bytes(), &find));
+        }
+        let name = HostName::new(host);
+        if name.differs(host)
+            && let Some(paths) = self.exact.get(name.as_bytes())
             && let Some(found) = find(*paths)
         {
             return Some(found);
         }
+        self.find_inexact(name.as_bytes(), &find)
+    }
+
+    /// What holds for a normalised host besides its own paths.
+    fn find_inexact<T>(&self, host: &[u8], find: &impl Fn(PathsId) -> Option<T>) -> Option<T> {
         if !self.wildcard.is_empty()
-            && let Some(found) = self.find_wildcard(host, &find)
+            && let Some(found) = self.find_wildcard(host, find)
         {
             return Some(found);
         }

@@ -28,7 +28,7 @@ pub(super) use paths::Fault;
 use paths::Paths;
 
 use super::{
-    host::{HostName, HostPattern},
+    host::HostPattern,
     path::PathPattern,
     table::{RequestView, Route},
 };
@@ -47,8 +47,7 @@ impl Index {
     #[inline]
     pub(super) fn find(&self, routes: &[Route], request: &RequestView<'_>) -> Option<(u32, usize)> {
         let search = Search { routes, candidates: &self.candidates, request };
-        let host = HostName::new(request.host);
-        self.hosts.find(host.as_bytes(), |paths| self.paths.get(paths as usize)?.find(search))
+        self.hosts.find(request.host, |paths| self.paths.get(paths as usize)?.find(search))
     }
 }
 

@@ -21,8 +21,7 @@ pub(in crate::route) struct Fault {
 /// The paths of one host (or of several with the same routes), one index for each kind.
 #[derive(Default)]
 pub(super) struct Paths {
-    /// Exact paths without parameters.
-    exact: Option<matchit::Router<Leaf>>,
+    exact: Exact,
     parameters: Parameters,
     prefixes: Prefixes,
     regexes: Regexes,
@@ -33,13 +32,7 @@ impl Paths {
     /// The first route whose path and other predicates are right, and the length of the prefix it matched.
     #[inline]
     pub(super) fn find(&self, search: Search<'_>) -> Option<(u32, usize)> {
-        if let Some(exact) = &self.exact
-            && let Ok(found) = exact.at(search.request.path)
-            && let Some(route) = search.first(found.value)
-        {
-            return Some((route, 0));
-        }
-        if let Some(route) = self.parameters.find(search) {
+        if let Some(route) = self.exact.find(search).or_else(|| self.parameters.find(search)) {
             return Some((route, 0));
         }
         if let Some(found) = self.prefixes.find(search) {
@@ -77,7 +70,7 @@ impl Paths {
             }
         }
         Ok(Self {
-            exact: build_exact(exact, all)?,
+            exact: Exact::build(exact, all)?,
             parameters: build_parameters(parameters, all)?,
             prefixes: build_prefixes(prefixes, all),
             regexes: Regexes::build(&regexes),
@@ -86,20 +79,38 @@ impl Paths {
     }
 }
 
-fn build_exact(
-    groups: Groups<Segments>,
-    all: &mut Vec<Candidate>,
-) -> Result<Option<matchit::Router<Leaf>>, Fault> {
-    let mut router = None;
-    for group in groups.list {
-        if let Some(leaf) = Leaf::store(&group.candidates, all) {
-            router
-                .get_or_insert_with(matchit::Router::new)
-                .insert(group.text, leaf)
-                .map_err(|error| refused(&group.candidates, &error))?;
+/// Exact paths without parameters.
+#[derive(Default)]
+struct Exact {
+    router: matchit::Router<Leaf>,
+    /// Bit `n` is set when there is a path of `n` bytes, the highest for all longer ones. Most requests are for a path
+    /// of another kind, and most of those are seen here.
+    lengths: u64,
+}
+
+impl Exact {
+    #[inline]
+    fn find(&self, search: Search<'_>) -> Option<u32> {
+        let path = search.request.path;
+        if self.lengths & Self::length_bit(path.len()) == 0 {
+            return None;
         }
+        search.first(self.router.at(path).ok()?.value)
     }
-    Ok(router)
+
+    fn length_bit(length: usize) -> u64 {
+        1 << length.min(u64::BITS as usize - 1)
+    }
+
+    fn build(groups: Groups<Segments>, all: &mut Vec<Candidate>) -> Result<Self, Fault> {
+        let mut exact = Self::default();
+        for group in groups.list {
+            let Some(leaf) = Leaf::store(&group.candidates, all) else { continue };
+            exact.lengths |= Self::length_bit(group.parsed.literal_len());
+            exact.router.insert(group.text, leaf).map_err(|error| refused(&group.candidates, &error))?;
+        }
+        Ok(exact)
+    }
 }
 
 fn build_parameters(groups: Groups<Segments>, all: &mut Vec<Candidate>) -> Result<Parameters, Fault> {
