@@ -19,6 +19,7 @@
 #[macro_use]
 mod harness;
 
+mod access_log;
 mod cli;
 mod descriptors;
 mod endpoints;
@@ -34,6 +35,7 @@ mod runtime;
 mod seats;
 mod smoke;
 mod stale;
+mod terminations;
 mod timeouts;
 mod timeouts_whole;
 mod upstream_faults;
