@@ -132,6 +132,8 @@ pub struct Lease {
 pub struct Tried {
     endpoints: Vec<u32>,
     last: Option<Failure>,
+    /// The endpoint that was tried last in vain, as text.
+    pub label: Option<Rc<str>>,
     /// Time spent in the line, in microseconds.
     pub queue_us: u64,
     /// Time spent connecting, in microseconds.
@@ -501,6 +503,7 @@ impl Lease {
         worker.counters().upstream_connect_failures.inc();
         tried.endpoints.push(self.endpoint.endpoint.id);
         tried.last = Some(failure);
+        tried.label = Some(Rc::clone(&self.endpoint.label));
         failure
     }
 
