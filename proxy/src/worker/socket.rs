@@ -196,12 +196,15 @@ impl Socket {
         if total == 0 {
             return Ok(buf);
         }
-        let (done, buf) = self.write_some(timer, wait, buf).await?;
-        if done == total {
-            return Ok(buf);
+        // SAFETY: one write at a time runs on a socket (its owner awaits it); see `poll_readable` for reads.
+        let stream = unsafe { &mut *self.stream.get() };
+        match timer.within(wait, stream.write(buf)).await {
+            Ok((Ok(done), buf)) if done == total => Ok(buf),
+            // Boxed, as is everything that few requests need: a future is as large as the largest of its branches.
+            Ok((Ok(done @ 1..), buf)) => Box::pin(self.write_rest(timer, wait, buf, done)).await,
+            Ok(_) => Err(WriteError::Closed),
+            Err(Elapsed) => Err(WriteError::Slow),
         }
-        // Boxed, as is everything that few requests need: a future is as large as the largest of its branches.
-        Box::pin(self.write_rest(timer, wait, buf, done)).await
     }
 
     async fn write_rest<B: IoBuf>(
@@ -213,26 +216,18 @@ impl Socket {
     ) -> Result<B, WriteError> {
         let total = buf.bytes_init();
         while done < total {
-            let (written, slice) = self.write_some(timer, wait, buf.slice(done..total)).await?;
-            buf = slice.into_inner();
-            done += written;
+            // SAFETY: as in `write_all`.
+            let stream = unsafe { &mut *self.stream.get() };
+            match timer.within(wait, stream.write(buf.slice(done..total))).await {
+                Ok((Ok(written @ 1..), slice)) => {
+                    buf = slice.into_inner();
+                    done += written;
+                }
+                Ok(_) => return Err(WriteError::Closed),
+                Err(Elapsed) => return Err(WriteError::Slow),
+            }
         }
         Ok(buf)
-    }
-
-    async fn write_some<B: IoBuf>(
-        &self,
-        timer: &Timer,
-        wait: Duration,
-        buf: B,
-    ) -> Result<(usize, B), WriteError> {
-        // SAFETY: one write at a time runs on a socket (its owner awaits it); see `poll_readable` for reads.
-        let stream = unsafe { &mut *self.stream.get() };
-        match timer.within(wait, stream.write(buf)).await {
-            Ok((Ok(written @ 1..), buf)) => Ok((written, buf)),
-            Ok(_) => Err(WriteError::Closed),
-            Err(Elapsed) => Err(WriteError::Slow),
-        }
     }
 
     /// As `write_all`, without a deadline: for whoever bounds more than one write at once.
@@ -241,7 +236,7 @@ impl Socket {
         let mut done = 0;
         let mut buf = buf;
         while done < total {
-            // SAFETY: as in `write_some`.
+            // SAFETY: as in `write_all`.
             let stream = unsafe { &mut *self.stream.get() };
             let (result, slice) = stream.write(buf.slice(done..total)).await;
             buf = slice.into_inner();
