@@ -3,13 +3,23 @@
 
 use std::{
     io,
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::{limits::LISTEN_BACKLOG, route::Listener, upstream::Address, worker::Bound};
+use crate::{
+    limits::{LISTEN_BACKLOG, TICK},
+    route::Listener,
+    upstream::Address,
+    worker::Bound,
+};
+
+/// How long a start waits for an address that is in use.
+const BIND_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why a listener can't be had.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +51,18 @@ pub struct Sockets {
 }
 
 impl Sockets {
+    /// As `bind`, also where a process has the addresses that has just ended: what a ring of it held, the kernel
+    /// closes a moment after its end.
+    pub async fn bind_patiently(listeners: &[Arc<Listener>], workers: usize) -> Result<Sockets, BindError> {
+        let deadline = Instant::now() + BIND_PATIENCE;
+        loop {
+            match Sockets::bind(listeners, workers) {
+                Err(BindError::InUse { .. }) if Instant::now() < deadline => tokio::time::sleep(TICK).await,
+                result => return result,
+            }
+        }
+    }
+
     /// Binds every listener for `workers` workers.
     pub fn bind(listeners: &[Arc<Listener>], workers: usize) -> Result<Sockets, BindError> {
         let mut sockets =
@@ -94,7 +116,14 @@ impl Sockets {
     /// Unix sockets can't be shared by address: all workers accept from one.
     fn unix(&mut self, listener: &Arc<Listener>, path: &Path) -> io::Result<()> {
         let address = SockAddr::unix(path)?;
-        if path.exists() {
+        if let Ok(file) = std::fs::symlink_metadata(path) {
+            // Connecting to any other file fails as connecting to a socket that was left behind does.
+            if !file.file_type().is_socket() {
+                return Err(io::Error::new(
+                    io::ErrorKind::AlreadyExists,
+                    "the file is there and is not a socket",
+                ));
+            }
             let probe = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
             match probe.connect(&address) {
                 // Left behind by a process that is gone.

@@ -9,6 +9,8 @@ use crate::control::config::{LogFormat, LogSettings};
 /// Sends log events to stderr from now on. The level is a filter that callsites cache: what is off costs one load.
 pub fn start(settings: &LogSettings) {
     let builder = fmt().with_writer(std::io::stderr).with_max_level(settings.level).with_target(false);
+    // It would say so on stderr as well, and panic when it can't: the terminal that we were started from may be gone.
+    let builder = builder.log_internal_errors(false);
     let started = match settings.format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

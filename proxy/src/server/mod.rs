@@ -12,7 +12,7 @@ mod log;
 mod threads;
 
 use std::{
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::{
         Arc, RwLock,
@@ -172,7 +172,7 @@ impl Server {
         let table =
             compile(&config, &resolved, &mut identities, 1).map_err(|errors| compile_error(&errors))?;
         let workers = config.runtime.workers;
-        let sockets = Sockets::bind(&table.listeners, workers)?;
+        let sockets = Sockets::bind_patiently(&table.listeners, workers).await?;
         let published = Published::new(table);
         let board = Board::new(workers);
         let orders = Arc::new(Orders::new(workers));
@@ -366,7 +366,10 @@ impl Server {
 
     async fn report(&self) {
         let collected = self.board.collect(REPORT_WAIT).await;
-        print!("{}", latency_table(&collected.merge()));
+        let table = latency_table(&collected.merge());
+        if let Err(error) = io::stdout().lock().write_all(table.as_bytes()) {
+            tracing::warn!("the report can't be written: {error}");
+        }
     }
 
     fn start_worker(&mut self, index: usize) -> io::Result<()> {
@@ -390,7 +393,7 @@ impl Server {
         tracing::info!("draining: {under_way} requests under way, at most {drain:?}");
         self.orders.give(Order::Drain);
         let finished = async {
-            while self.orders.connections() > 0 {
+            while !self.orders.drained() {
                 tokio::time::sleep(TICK).await;
             }
         };

@@ -63,10 +63,15 @@ impl Drop for Seat {
 
 /// Starts accepting on `bound`.
 pub fn start(worker: &Rc<Worker>, bound: Bound) {
-    monoio::spawn(accept(Rc::clone(worker), bound));
+    worker.accepting.set(worker.accepting.get() + 1);
+    let worker = Rc::clone(worker);
+    monoio::spawn(async move {
+        accept(&worker, bound).await;
+        worker.accepting.set(worker.accepting.get() - 1);
+    });
 }
 
-async fn accept(worker: Rc<Worker>, bound: Bound) {
+async fn accept(worker: &Rc<Worker>, bound: Bound) {
     let Bound { socket, listener } = bound;
     let raw = socket.as_raw_fd();
     // Carries unix sockets as well: only its readiness is asked for.
@@ -85,14 +90,14 @@ async fn accept(worker: Rc<Worker>, bound: Bound) {
             match accept_one(raw, worker.epoll) {
                 Ok((fd, peer)) => {
                     batch += 1;
-                    welcome(&worker, &listener, (fd, peer), &taken, &turned_away);
+                    welcome(worker, &listener, (fd, peer), &taken, &turned_away);
                 }
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EAGAIN) => break false,
                     // The client left while it waited, or its network failed: the next one may be fine.
                     Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO | libc::EPERM | libc::ENETDOWN) => {}
                     _ => {
-                        complain(&worker, &listener, &error, &mut complained);
+                        complain(worker, &listener, &error, &mut complained);
                         break true;
                     }
                 },
@@ -106,8 +111,9 @@ async fn accept(worker: Rc<Worker>, bound: Bound) {
         }
         if pause {
             monoio::time::sleep(ACCEPT_PAUSE).await;
-        } else if batch == ACCEPT_BATCH {
-            // More may wait. The poll says so at once, but other tasks run first.
+        } else if batch == ACCEPT_BATCH || batch == 0 {
+            // More may wait, or nobody: another worker that shares the socket was faster, or has ended it and this one
+            // has not heard of it yet. The poll says so at once, but other tasks run first.
             monoio::time::sleep(Duration::ZERO).await;
         }
     }

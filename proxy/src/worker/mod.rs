@@ -74,7 +74,8 @@ pub enum Order {
 impl Orders {
     /// For so many workers, all serving.
     pub fn new(workers: usize) -> Orders {
-        Orders { state: AtomicU8::new(0), busy: (0..workers).map(|_| AtomicU64::new(0)).collect() }
+        // A worker counts as busy until it has said that it is not.
+        Orders { state: AtomicU8::new(0), busy: (0..workers).map(|_| AtomicU64::new(1)).collect() }
     }
 
     /// Tells every worker; they hear it with their next tick.
@@ -90,9 +91,9 @@ impl Orders {
         }
     }
 
-    /// Connections that workers have not ended yet, as of their last ticks.
-    pub fn connections(&self) -> u64 {
-        self.busy.iter().map(|count| count.load(Ordering::Acquire)).sum()
+    /// Whether every worker has stopped accepting and ended its connections.
+    pub fn drained(&self) -> bool {
+        self.busy.iter().all(|count| count.load(Ordering::Acquire) == 0)
     }
 }
 
@@ -136,6 +137,8 @@ pub struct Worker {
     bell: Arc<Bell>,
     order: Cell<Order>,
     connections: Cell<u64>,
+    /// Loops that accept. They end when the worker drains, after they have taken who had come.
+    accepting: Cell<u64>,
     date: RefCell<(u64, [u8; 29])>,
 }
 
@@ -155,6 +158,7 @@ impl Worker {
             bell: Arc::default(),
             order: Cell::new(Order::Serve),
             connections: Cell::new(0),
+            accepting: Cell::new(0),
             date: RefCell::new((u64::MAX, [b' '; 29])),
         };
         worker.adopt();
@@ -258,7 +262,7 @@ impl Worker {
                 let counters = self.counters();
                 self.pools.borrow().values().for_each(|pool| pool.expire(counters, now));
             }
-            if self.cutting() && self.connections.get() == 0 {
+            if self.cutting() && self.busy() == 0 {
                 return;
             }
         }
@@ -277,7 +281,7 @@ impl Worker {
             Order::Cut => self.deadlines.fire_all(),
         }
         if let Some(slot) = self.setup.orders.busy.get(self.setup.index) {
-            slot.store(self.connections.get(), Ordering::Release);
+            slot.store(self.busy(), Ordering::Release);
         }
         // A table is adopted even when no request comes, so that what the last one held is given up.
         let _ = self.table();
@@ -285,6 +289,11 @@ impl Worker {
         let mut recorder = self.recorder.borrow_mut();
         recorder.note_lag(late);
         recorder.tick();
+    }
+
+    /// What has to end before the worker can.
+    fn busy(&self) -> u64 {
+        self.connections.get() + self.accepting.get()
     }
 
     fn gauges(&self) {

@@ -19,6 +19,11 @@ pub struct Log(Arc<(Mutex<Lines>, Condvar)>);
 impl Log {
     /// Reads `stream` to its end, on a thread of its own.
     pub fn of(stream: impl Read + Send + 'static) -> Log {
+        Log::until(stream, None)
+    }
+
+    /// Reads `stream` to its end, or to a line with `last` in it, and closes it then.
+    pub fn until(stream: impl Read + Send + 'static, last: Option<&'static str>) -> Log {
         let log = Log::default();
         let shared = Arc::clone(&log.0);
         std::thread::spawn(move || {
@@ -32,12 +37,21 @@ impl Log {
                     .lines
                     .push(String::from_utf8_lossy(line.trim_ascii_end()).into_owned());
                 shared.1.notify_all();
+                if last.is_some_and(|last| String::from_utf8_lossy(&line).contains(last)) {
+                    break;
+                }
                 line.clear();
             }
+            drop(reader);
             shared.0.lock().unwrap().ended = true;
             shared.1.notify_all();
         });
         log
+    }
+
+    /// Of a stream that nobody reads.
+    pub fn ended_already() -> Log {
+        Log::of(std::io::empty())
     }
 
     /// All lines so far.

@@ -17,6 +17,8 @@ pub struct Launch {
     pin_cores: bool,
     env: Vec<(String, String)>,
     confined: Vec<Confine>,
+    stdout: bool,
+    deaf: bool,
 }
 
 /// A running proxy. Killed when dropped.
@@ -50,6 +52,18 @@ impl Launch {
     /// Takes something from the process before it starts.
     pub fn confined(mut self, confine: Confine) -> Launch {
         self.confined.push(confine);
+        self
+    }
+
+    /// Nobody reads what it writes to stdout.
+    pub fn without_stdout(mut self) -> Launch {
+        self.stdout = false;
+        self
+    }
+
+    /// Nobody reads its log any more once it is ready.
+    pub fn deaf_after_start(mut self) -> Launch {
+        self.deaf = true;
         self
     }
 
@@ -105,8 +119,10 @@ impl Launch {
         }
         self.confined.iter().for_each(|confine| confine.put_on(&mut command));
         let mut child = command.spawn().unwrap();
-        let stderr = Log::of(child.stderr.take().unwrap());
-        let stdout = Log::of(child.stdout.take().unwrap());
+        let last = if self.deaf { Some("ready") } else { None };
+        let stderr = Log::until(child.stderr.take().unwrap(), last);
+        let stdout =
+            child.stdout.take().filter(|_| self.stdout).map(Log::of).unwrap_or_else(Log::ended_already);
         Proxy { child, stderr, stdout, dir, exit: None }
     }
 }
@@ -114,7 +130,15 @@ impl Launch {
 impl Proxy {
     /// How to start one.
     pub fn launch(driver: Driver) -> Launch {
-        Launch { driver: driver.name(), workers: 1, pin_cores: false, env: Vec::new(), confined: Vec::new() }
+        Launch {
+            driver: driver.name(),
+            workers: 1,
+            pin_cores: false,
+            env: Vec::new(),
+            confined: Vec::new(),
+            stdout: true,
+            deaf: false,
+        }
     }
 
     /// Starts one with one worker on `toml` (without `[runtime]` and `[admin]`) and waits until it is ready.
@@ -224,7 +248,11 @@ impl Proxy {
     #[track_caller]
     pub fn wait_exit(&mut self) -> ExitStatus {
         assert!(self.stderr.ended(PATIENCE), "still running: {:#?}", self.logs());
-        let exit = *self.exit.get_or_insert_with(|| self.child.wait().unwrap());
+        eventually("it ends", || {
+            self.exit = self.exit.or_else(|| self.child.try_wait().unwrap());
+            self.exit.is_some()
+        });
+        let exit = self.exit.unwrap();
         assert!(self.stdout.ended(PATIENCE));
         exit
     }
