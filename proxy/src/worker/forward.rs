@@ -104,12 +104,9 @@ async fn attempt(
     let mut out = worker.buffers.take_write();
     encode(this, &mut out);
     let framing = relay::request_framing(this.head);
-    let mut passed = 0;
-    if !this.head.upgrade {
-        let before = buf.len();
-        passed = relay::take_request(this.client, reader, buf, &mut out, framing, 0)?;
-        progress.request_bytes += (before - buf.len()) as u64;
-    }
+    let before = buf.len();
+    let passed = relay::take_request(this.client, reader, buf, &mut out, framing, 0)?;
+    progress.request_bytes += (before - buf.len()) as u64;
     let wait = this.timeouts.response_head;
     worker.counters().upstream_bytes_out.add(out.len() as u64);
     match upstream.write_all(&this.client.timer, wait, out).await {
@@ -122,11 +119,32 @@ async fn attempt(
         Err(WriteError::Slow) => return Err(this.client.late(Failure::UpstreamSlow(UpstreamWait::Head))),
     }
     let sent = worker.now();
-    if reader.is_done() {
-        respond(this, lease, buf, reader, progress, (sent, None)).await
+    let answered = if reader.is_done() {
+        respond(this, lease, buf, reader, progress, (sent, None)).await?
     } else {
-        Box::pin(both(this, lease, buf, reader, progress, (sent, passed))).await
+        Box::pin(both(this, lease, buf, reader, progress, (sent, passed))).await?
+    };
+    match answered {
+        Answered::Delivered(keep) => Ok(keep),
+        Answered::Switched(switched) => Box::pin(switch(this, *switched, buf, progress)).await,
     }
+}
+
+/// What came of a request that was sent.
+enum Answered {
+    /// A final response has been delivered. True: the client's connection stays open.
+    Delivered(bool),
+    /// The upstream has agreed to another protocol, which nobody has told the client yet.
+    Switched(Box<Switched>),
+}
+
+/// A connection that has left HTTP.
+struct Switched {
+    lease: Lease,
+    /// The 101.
+    response: ResponseHead,
+    /// What the upstream has sent after it.
+    early: BytesMut,
 }
 
 fn encode(this: &Forward<'_>, out: &mut Vec<u8>) {
@@ -146,7 +164,8 @@ fn encode(this: &Forward<'_>, out: &mut Vec<u8>) {
     encode_request(out, head, &how);
 }
 
-/// Sends the rest of the request's body while the response is awaited and delivered: either may come first.
+/// Sends the rest of the request's body while the response is awaited and delivered: either may come first. Another
+/// protocol begins when the body is through.
 async fn both(
     this: &Forward<'_>,
     lease: Lease,
@@ -154,7 +173,7 @@ async fn both(
     reader: &mut BodyReader,
     progress: &mut Progress,
     (sent, passed): (Instant, u64),
-) -> Result<bool, Failure> {
+) -> Result<Answered, Failure> {
     let client = this.client;
     let Some(upstream) = lease.socket_handle() else { return Err(Failure::UpstreamClosed) };
     let upload = Upload::new(reader.remaining(), passed, client);
@@ -168,24 +187,39 @@ async fn both(
         let mut done = BodyReader::Done;
         let mut answering =
             Box::pin(respond(this, lease, &mut rest, &mut done, progress, (sent, Some(&upload))));
+        let mut answered = None;
         poll_fn(|cx| {
             if !upload.is_over()
                 && let Poll::Ready(Err(failure)) = upload.poll(sending.as_mut(), cx)
             {
                 return Poll::Ready(Err(failure));
             }
-            answering.as_mut().poll(cx)
+            if answered.is_none()
+                && let Poll::Ready(result) = answering.as_mut().poll(cx)
+            {
+                answered = Some(result?);
+            }
+            match &answered {
+                Some(Answered::Switched(_)) if !upload.is_over() => Poll::Pending,
+                _ => answered.take().map_or(Poll::Pending, |answered| Poll::Ready(Ok(answered))),
+            }
         })
         .await
     };
     progress.request_bytes += received.get();
-    let keep = result?;
+    let answered = result?;
     // The client may take its time with the rest: the upstream's connection is not held for it.
     drop(upstream);
-    if keep && !reader.is_done() {
-        super::connection::drain(client, buf, reader).await?;
+    match answered {
+        Answered::Delivered(true) if !reader.is_done() => {
+            super::connection::drain(client, buf, reader).await?;
+        }
+        Answered::Switched(_) if !reader.is_done() => {
+            return Err(Failure::UpstreamMalformed("101, and the rest of the request not taken"));
+        }
+        _ => {}
     }
-    Ok(keep)
+    Ok(answered)
 }
 
 /// Reads the response and delivers it.
@@ -196,7 +230,7 @@ async fn respond(
     reader: &mut BodyReader,
     progress: &mut Progress,
     (sent, upload): (Instant, Option<&Upload>),
-) -> Result<bool, Failure> {
+) -> Result<Answered, Failure> {
     let worker = &this.client.worker;
     let Some(upstream) = lease.socket_handle() else { return Err(Failure::UpstreamClosed) };
     let mut bytes = BytesMut::new();
@@ -206,7 +240,7 @@ async fn respond(
             return Err(Failure::UpstreamMalformed("101 that nobody asked for"));
         }
         bytes.advance(body_at);
-        return Box::pin(switch(this, lease, buf, bytes, &response, progress)).await;
+        return Ok(Answered::Switched(Box::new(Switched { lease, response, early: bytes })));
     }
     let keep = match upload {
         Some(upload) => upload.keeps_open(this.client, this.head),
@@ -242,7 +276,7 @@ async fn respond(
     if clean {
         lease.give_back(worker.counters());
     }
-    Ok(keep)
+    Ok(Answered::Delivered(keep))
 }
 
 fn response_framing(request: &RequestHead, response: &ResponseHead) -> (BodyOut, Framing) {
@@ -376,10 +410,8 @@ async fn await_response(
 /// The upstream has agreed to another protocol: from here on it is bytes, both ways.
 async fn switch(
     this: &Forward<'_>,
-    lease: Lease,
+    Switched { lease, response, early }: Switched,
     buf: &mut BytesMut,
-    early: BytesMut,
-    response: &ResponseHead,
     progress: &mut Progress,
 ) -> Result<bool, Failure> {
     let worker = &this.client.worker;
@@ -392,7 +424,7 @@ async fn switch(
         connection: ConnectionField::Upgrade,
         body: BodyOut::AsReceived,
     };
-    encode_response(&mut out, response, &how);
+    encode_response(&mut out, &response, &how);
     // What either side has sent early goes first.
     out.extend_from_slice(&early);
     progress.status = response.status.as_u16();

@@ -234,22 +234,52 @@ both_drivers! {
         }
     }
 
-    /// A body has to be through before a tunnel can begin: an offer that comes with one is not passed on.
-    fn an_offer_with_a_body_is_an_ordinary_request(driver) {
-        let origin = Origin::replies(&[OK]);
+    /// The body goes first, in its framing; what comes behind it is the tunnel's.
+    fn an_offer_with_a_body(driver) {
+        let origin = Origin::manual();
+        let proxy = Setup::to(&origin).start(driver);
+        let bodies = [
+            ("", ""),
+            ("Content-Length: 0\r\n", ""),
+            ("Content-Length: 5\r\n", "hello"),
+            ("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+        ];
+        for (field, body) in bodies {
+            let head = ASK.replace("GET", "POST").replace("\r\n\r\n", &format!("\r\n{field}\r\n"));
+            let all = format!("{head}{body}early");
+            // The last piece has the end of the body, if there is one, and the early bytes.
+            for cuts in [vec![], vec![head.len()], vec![head.len() + body.len() / 2], vec![all.len() - 5], vec![all.len() - 2]] {
+                let mut client = proxy.connect();
+                client.send_cut(all.as_bytes(), &cuts);
+                let mut upstream = origin.accept();
+                let request = upstream.read_request();
+                assert_eq!((request.end, request.field("upgrade")), (End::Complete, Some("echo")));
+                assert_eq!(request.text(), if body.is_empty() { "" } else { "hello" });
+                assert!(upstream.is_quiet(), "{all:?} {cuts:?}");
+                upstream.send(AGREE);
+                assert_eq!(client.read_response().status, 101, "{all:?} {cuts:?}");
+                client.send("late");
+                assert_eq!(upstream.read_exact(9), b"earlylate", "{all:?} {cuts:?}");
+            }
+        }
+    }
+
+    /// A hasty upstream agrees before it has the whole request. The tunnel begins behind the body all the same.
+    fn a_101_before_the_body_is_through(driver) {
+        let origin = Origin::manual();
         let proxy = Setup::to(&origin).start(driver);
         let mut client = proxy.connect();
-        for body in ["Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"] {
-            let head = ASK.replace("GET", "POST").replace("\r\n\r\n", "\r\n");
-            client.send(format!("{head}{body}"));
-            client.read_response().expect(200);
-            let request = origin.last_request();
-            assert_eq!((request.text().as_str(), request.field("upgrade")), ("hello", None));
-        }
-        // A body of no bytes is no body.
-        client.send(ASK.replace("\r\n\r\n", "\r\nContent-Length: 0\r\n\r\n"));
-        client.read_response().expect(200);
-        assert_eq!(origin.last_request().field("upgrade"), Some("echo"));
+        client.send(ASK.replace("\r\n\r\n", "\r\nContent-Length: 10\r\n\r\n01234"));
+        let mut upstream = origin.accept();
+        upstream.read_head();
+        assert_eq!(upstream.read_exact(5), b"01234");
+        upstream.send(format!("{AGREE}hi"));
+        upstream.await_taken();
+        assert!(client.is_quiet());
+        client.send("56789early");
+        assert_eq!(client.read_response().status, 101);
+        assert_eq!(client.read_exact(2), b"hi");
+        assert_eq!(upstream.read_exact(10), b"56789early");
     }
 
     fn http_itself_is_never_offered(driver) {
