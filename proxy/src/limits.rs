@@ -28,10 +28,13 @@ pub const CHUNK_EXTENSION_BYTES_TOTAL_MAX: usize = 16 * 1024;
 /// A trailer section, in bytes.
 pub const TRAILER_BYTES_MAX: usize = 16 * 1024;
 
-/// What a read into a connection's first buffer can take, in bytes.
-pub const READ_BUFFER_BYTES: usize = 16 * 1024;
+/// What a read into a connection's first buffer can take, in bytes. Only what is read is ever touched.
+pub const READ_BUFFER_BYTES: usize = 32 * 1024;
 /// What one read takes once a body has proved large, in bytes.
 pub const BODY_BUFFER_BYTES: usize = 128 * 1024;
+/// Room kept free before a response, in bytes, so that the head that goes to the client, a little longer than the one
+/// that came, can be written right before the body and both sent as one piece.
+pub const HEADROOM_BYTES: usize = 512;
 /// Request body bytes read and dropped after an early final response, to keep the connection (else it is closed).
 pub const DRAIN_BODY_BYTES_MAX: u64 = 256 * 1024;
 

@@ -9,7 +9,7 @@
 //! fields, takes bare LF for a line end, looks for the end of the head itself, and must not have its errors cloned.
 
 use ::http::HeaderMap;
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use monoio_codec::{Decoded, Decoder};
 use monoio_http::h1::codec::decoder::RequestHeadDecoder;
 
@@ -36,14 +36,12 @@ pub(super) fn fields(raw: &[u8], lines: &[Line]) -> HeaderMap {
     }
 }
 
-/// Takes the head at `start..end` off the front of `buf` into `raw`, if offsets into it fit 16 bits.
-pub(super) fn take(buf: &mut BytesMut, start: usize, end: usize, raw: &mut Vec<u8>) -> Result<(), HeadError> {
-    let head = buf.get(start..end).ok_or(HeadError::Malformed("the head is not whole"))?;
+/// Copies a head into `raw`, if offsets into it fit 16 bits.
+pub(super) fn copy(head: &[u8], raw: &mut Vec<u8>) -> Result<(), HeadError> {
     if head.len() > usize::from(u16::MAX) {
         return Err(HeadError::TooLarge);
     }
     raw.clear();
     raw.extend_from_slice(head);
-    buf.advance(end);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::{cell::OnceCell, ops::Range};
 
 use ::http::{HeaderMap, Method, Version};
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use super::{
     authority, bytes as text, connection,
@@ -64,7 +64,9 @@ impl RequestHead {
         spare: Spare,
     ) -> Result<Self, HeadError> {
         let Spare { mut raw, mut lines } = spare;
-        decode::take(buf, start, end, &mut raw)?;
+        let head = buf.get(start..end).ok_or(HeadError::Malformed("the head is not whole"))?;
+        decode::copy(head, &mut raw)?;
+        buf.advance(end);
         text::refuse_control(&raw)?;
         let line = target::request_line(&raw)?;
         let noted = field::parse(&raw, line.end, fields_max.min(HEAD_FIELDS_MAX), &mut lines)?;

@@ -3,7 +3,7 @@
 use std::{cell::OnceCell, ops::Range};
 
 use ::http::{HeaderMap, Method, StatusCode, Version};
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use super::{
     bytes as text, connection,
@@ -55,8 +55,16 @@ impl ResponseHead {
         request_method: &Method,
         spare: Spare,
     ) -> Result<Self, HeadError> {
+        let head = buf.get(start..end).ok_or(HeadError::Malformed("the head is not whole"))?;
+        let head = Self::read(head, request_method, spare)?;
+        buf.advance(end);
+        Ok(head)
+    }
+
+    /// Reads a head (from its first byte to its empty line, as `HeadScan` found it) without taking it off anything.
+    pub fn read(head: &[u8], request_method: &Method, spare: Spare) -> Result<Self, HeadError> {
         let Spare { mut raw, mut lines } = spare;
-        decode::take(buf, start, end, &mut raw)?;
+        decode::copy(head, &mut raw)?;
         text::refuse_control(&raw)?;
         let line = status_line(&raw)?;
         let noted = field::parse(&raw, line.end, HEAD_FIELDS_MAX, &mut lines)?;

@@ -4,17 +4,23 @@ use std::cell::RefCell;
 
 use bytes::BytesMut;
 
-use crate::{http::Spare, limits::READ_BUFFER_BYTES};
+use crate::{
+    http::Spare,
+    limits::{BODY_BUFFER_BYTES, READ_BUFFER_BYTES},
+};
 
 /// Kept at most, of each kind: beyond it memory goes back to the allocator.
 const KEPT_MAX: usize = 256;
-/// A buffer that has grown beyond this is not kept.
+/// Large ones kept at most.
+const KEPT_LARGE_MAX: usize = 16;
+/// A write buffer, or the room for a head, that has grown beyond this is not kept.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 /// Free buffers of one worker.
 #[derive(Default)]
 pub struct Buffers {
     read: RefCell<Vec<BytesMut>>,
+    large: RefCell<Vec<BytesMut>>,
     write: RefCell<Vec<Vec<u8>>>,
     spare: RefCell<Vec<Spare>>,
 }
@@ -25,16 +31,21 @@ impl Buffers {
         self.read.borrow_mut().pop().unwrap_or_else(|| BytesMut::with_capacity(READ_BUFFER_BYTES))
     }
 
-    /// Gives a read buffer back. What it still holds is dropped.
+    /// An empty buffer for a body that has proved large, with room for `BODY_BUFFER_BYTES`.
+    pub fn take_large(&self) -> BytesMut {
+        self.large.borrow_mut().pop().unwrap_or_else(|| BytesMut::with_capacity(BODY_BUFFER_BYTES))
+    }
+
+    /// Gives a read buffer of either size back. What it still holds is dropped.
     pub fn give_read(&self, mut buf: BytesMut) {
         buf.clear();
-        // Takes back what heads were split off, when nobody holds them any more; a buffer that somebody still
-        // shares would be allocated anew here, so it is only kept when it has its room.
-        if buf.try_reclaim(READ_BUFFER_BYTES) && buf.capacity() <= KEPT_BYTES_MAX {
-            let mut kept = self.read.borrow_mut();
-            if kept.len() < KEPT_MAX {
-                kept.push(buf);
-            }
+        let (kept, bytes, max) = match buf.try_reclaim(BODY_BUFFER_BYTES) {
+            true => (&self.large, BODY_BUFFER_BYTES, KEPT_LARGE_MAX),
+            false => (&self.read, READ_BUFFER_BYTES, KEPT_MAX),
+        };
+        let mut kept = kept.borrow_mut();
+        if kept.len() < max && buf.try_reclaim(bytes) && buf.capacity() < 2 * bytes {
+            kept.push(buf);
         }
     }
 

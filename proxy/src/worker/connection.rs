@@ -131,13 +131,15 @@ async fn busy(client: &mut Client) -> bool {
         let started = worker.now();
         match request_head(client, &mut buf).await {
             Ok(Some(head)) => {
-                if !exchange::exchange(client, &mut buf, head, started).await {
+                let keep = exchange::exchange(client, &mut buf, &head, started).await;
+                worker.buffers.give_spare(head.into_spare());
+                if !keep {
                     break false;
                 }
             }
             Ok(None) => break false,
             Err(failure) => {
-                refuse(client, failure, started, buf.len() as u64).await;
+                Box::pin(refuse(client, failure, started, buf.len() as u64)).await;
                 break false;
             }
         }

@@ -63,7 +63,7 @@ impl Drop for Active<'_> {
 }
 
 /// Serves one request. `buf` holds what the client has sent after the head. False: the connection is to be closed.
-pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: RequestHead, started: Instant) -> bool {
+pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHead, started: Instant) -> bool {
     let worker = Rc::clone(&client.worker);
     let adopted = worker.table();
     client.adopt(&adopted);
@@ -82,19 +82,18 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: RequestHead
         termination: Termination::Ok,
         until_close: false,
     };
-    let result = run(client, buf, &head, &adopted, &mut reader, &mut progress).await;
+    let result = run(client, buf, head, &adopted, &mut reader, &mut progress).await;
     client.timer.cap(None);
     let (keep, termination) = match result {
         Ok(keep) => (keep, progress.termination),
         Err(failure) => {
-            let keep = fail(client, buf, &head, &mut reader, &mut progress, failure).await;
+            let keep = Box::pin(fail(client, buf, head, &mut reader, &mut progress, failure)).await;
             (keep, failure.termination())
         }
     };
-    record(client, &head, &adopted, &mut progress, termination, started);
-    worker.buffers.give_spare(head.into_spare());
+    record(client, head, &adopted, &mut progress, termination, started);
     if !keep && termination == Termination::Ok && !(reader.is_done() && buf.is_empty()) {
-        linger(client).await;
+        Box::pin(linger(client)).await;
     }
     keep
 }
@@ -115,7 +114,7 @@ async fn run(
         return Err(Failure::BodyTooLarge);
     }
     if head.max_forwards == Some(0) {
-        return last_hop(client, buf, head, reader, progress).await;
+        return Box::pin(last_hop(client, buf, head, reader, progress)).await;
     }
     let view = RequestView {
         method: &head.method,
@@ -136,15 +135,16 @@ async fn run(
         }
         Action::Redirect(redirect) => {
             let prefix_len = selected.prefix_len;
-            return self::redirect(client, buf, head, reader, progress, (redirect, prefix_len, route)).await;
+            return Box::pin(self::redirect(client, buf, head, reader, progress, (redirect, prefix_len, route))).await;
         }
         Action::Respond(respond) => {
-            return self::respond(client, buf, head, reader, progress, (respond, route)).await;
+            return Box::pin(self::respond(client, buf, head, reader, progress, (respond, route))).await;
         }
     };
     let pool = adopted.pools.get(upstream).ok_or(Failure::NoEndpoints)?;
+    let timeouts = &adopted.table.upstreams.get(upstream).ok_or(Failure::NoEndpoints)?.timeouts;
     progress.upstream = Some(upstream);
-    let forward = Forward { client, head, route, prefix_len: selected.prefix_len, pool };
+    let forward = Forward { client, head, route, prefix_len: selected.prefix_len, pool, timeouts };
     forward::forward(&forward, buf, reader, progress).await
 }
 

@@ -1,9 +1,14 @@
 //! A request sent upstream and its response brought back: connections tried, the head sent, interim responses passed
 //! on, the final response handed to `relay` or `tunnel`.
 
-use std::{future::poll_fn, rc::Rc, task::Poll, time::Instant};
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode, Version};
 
 use super::{
@@ -21,9 +26,10 @@ use crate::{
         BodyLength, BodyOut, ConnectionField, HeadScan, RequestEncoding, RequestHead, ResponseEncoding,
         ResponseHead, Scan, encode_interim, encode_request, encode_response, upgrade_accepted,
     },
-    limits::{INTERIM_RESPONSES_MAX, READ_BUFFER_BYTES, RESPONSE_HEAD_BYTES_MAX},
+    limits::{HEADROOM_BYTES, INTERIM_RESPONSES_MAX, READ_BUFFER_BYTES, RESPONSE_HEAD_BYTES_MAX},
     observe::{Termination, UpstreamWait},
     route::{Route, listener::Forwarded, rewrite_target},
+    upstream::UpstreamTimeouts,
 };
 
 /// What stays the same over all tries of one request.
@@ -38,6 +44,8 @@ pub struct Forward<'a> {
     pub prefix_len: usize,
     /// Of which upstream.
     pub pool: &'a Rc<Pool>,
+    /// Its bounds on time.
+    pub timeouts: &'a UpstreamTimeouts,
 }
 
 /// Sends the request upstream, again where that is safe, and delivers the response. True: the client's connection
@@ -50,7 +58,7 @@ pub async fn forward(
 ) -> Result<bool, Failure> {
     let client = this.client;
     let worker = &client.worker;
-    client.timer.cap(this.pool.timeouts().request);
+    client.timer.cap(this.timeouts.request);
     // Sent again only if nothing can come of it twice, and nothing of it is gone: RFC 9110 section 9.2.2.
     let repeatable = is_idempotent(&this.head.method) && reader.is_done();
     let mut tried = Tried::default();
@@ -96,12 +104,13 @@ async fn attempt(
     let mut out = worker.buffers.take_write();
     encode(this, &mut out);
     let framing = relay::request_framing(this.head);
+    let mut passed = 0;
     if !this.head.upgrade {
         let before = buf.len();
-        reader.take(buf, &mut out, framing).map_err(Failure::Body)?;
+        passed = relay::take_request(this.client, reader, buf, &mut out, framing, 0)?;
         progress.request_bytes += (before - buf.len()) as u64;
     }
-    let wait = this.pool.timeouts().response_head;
+    let wait = this.timeouts.response_head;
     worker.counters().upstream_bytes_out.add(out.len() as u64);
     match upstream.write_all(&this.client.timer, wait, out).await {
         Ok(out) => worker.buffers.give_write(out),
@@ -116,7 +125,7 @@ async fn attempt(
     if reader.is_done() {
         respond(this, lease, buf, reader, progress, (sent, None)).await
     } else {
-        both(this, lease, buf, reader, progress, sent).await
+        Box::pin(both(this, lease, buf, reader, progress, (sent, passed))).await
     }
 }
 
@@ -144,17 +153,17 @@ async fn both(
     buf: &mut BytesMut,
     reader: &mut BodyReader,
     progress: &mut Progress,
-    sent: Instant,
+    (sent, passed): (Instant, u64),
 ) -> Result<bool, Failure> {
     let client = this.client;
     let Some(upstream) = lease.socket_handle() else { return Err(Failure::UpstreamClosed) };
-    let upload = Upload::new(reader.remaining(), client);
+    let upload = Upload::new(reader.remaining(), passed, client);
     let received = std::cell::Cell::new(0);
     let result = {
         let framing = relay::request_framing(this.head);
-        let timeouts = this.pool.timeouts();
+        let timeouts = this.timeouts;
         let mut sending =
-            Box::pin(relay::upload(client, buf, reader, &upstream, (framing, &timeouts), &upload, &received));
+            Box::pin(relay::upload(client, buf, reader, &upstream, (framing, timeouts), &upload, &received));
         let mut rest = BytesMut::new();
         let mut done = BodyReader::Done;
         let mut answering =
@@ -171,6 +180,8 @@ async fn both(
     };
     progress.request_bytes += received.get();
     let keep = result?;
+    // The client may take its time with the rest: the upstream's connection is not held for it.
+    drop(upstream);
     if keep && !reader.is_done() {
         super::connection::drain(client, buf, reader).await?;
     }
@@ -189,12 +200,13 @@ async fn respond(
     let worker = &this.client.worker;
     let Some(upstream) = lease.socket_handle() else { return Err(Failure::UpstreamClosed) };
     let mut bytes = BytesMut::new();
-    let response = final_head(this, &upstream, &mut bytes, progress, (sent, upload)).await?;
+    let (response, body_at) = final_head(this, &upstream, &mut bytes, progress, (sent, upload)).await?;
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
         if !this.head.upgrade || !upgrade_accepted(this.head, &response) {
             return Err(Failure::UpstreamMalformed("101 that nobody asked for"));
         }
-        return switch(this, lease, buf, bytes, &response, progress).await;
+        bytes.advance(body_at);
+        return Box::pin(switch(this, lease, buf, bytes, &response, progress)).await;
     }
     let keep = match upload {
         Some(upload) => upload.keeps_open(this.client, this.head),
@@ -214,11 +226,13 @@ async fn respond(
         ResponseEncoding { edits: &this.route.response_headers, date: &date, connection, body: body_out };
     encode_response(&mut out, &response, &how);
     let mut body = BodyReader::new(response.body);
+    worker.counters().upstream_bytes_in.add((bytes.len() - body_at.min(bytes.len())) as u64);
+    // Until the first write the client has seen nothing of this response: it can still be told what went wrong.
+    relay::join_head(&mut bytes, body_at, (&mut body, framing), &mut out)?;
     progress.status = response.status.as_u16();
     let reusable = response.keep_alive;
     worker.buffers.give_spare(response.into_spare());
-    let timeouts = this.pool.timeouts();
-    relay::download(this.client, &upstream, (&mut bytes, &mut body, framing), out, &timeouts, progress)
+    relay::download(this.client, &upstream, (&mut bytes, &mut body, framing), out, this.timeouts, progress)
         .await?;
     let clean = bytes.is_empty() && reusable && upload.is_none_or(|upload| upload.is_complete());
     worker.buffers.give_read(bytes);
@@ -239,56 +253,78 @@ fn response_framing(request: &RequestHead, response: &ResponseHead) -> (BodyOut,
     }
 }
 
-/// Reads heads until the final one; interim ones are passed on. What follows it stays in `bytes`.
+/// Reads heads until the final one; interim ones are passed on. `bytes` then holds, from the offset returned on, what
+/// has been read of the body; before it is room to write the client's head into (`HEADROOM_BYTES` at least).
 async fn final_head(
     this: &Forward<'_>,
     upstream: &Socket,
     bytes: &mut BytesMut,
     progress: &mut Progress,
     (sent, upload): (Instant, Option<&Upload>),
-) -> Result<ResponseHead, Failure> {
-    let client = this.client;
-    let worker = &client.worker;
+) -> Result<(ResponseHead, usize), Failure> {
+    let worker = &this.client.worker;
     // While the client sends its body, that is where its leaving is noticed.
     let mut watching = upload.is_none();
+    let mut at = HEADROOM_BYTES;
+    let full = this.timeouts.response_head;
+    // The clock is read again only when a head did not come at once.
+    let left = || match upload.map_or(Some(sent), Upload::ended) {
+        Some(since) => full.saturating_sub(worker.now().duration_since(since)),
+        None => full,
+    };
+    let mut waited = false;
     for _ in 0..INTERIM_RESPONSES_MAX {
         let mut scan = HeadScan::response();
         let (start, end) = loop {
-            if !bytes.is_empty()
+            let unread = bytes.get(at..).unwrap_or_default();
+            if !unread.is_empty()
                 && let Scan::Complete { start, end } =
-                    scan.advance(bytes, RESPONSE_HEAD_BYTES_MAX).map_err(malformed)?
+                    scan.advance(unread, RESPONSE_HEAD_BYTES_MAX).map_err(malformed)?
             {
-                break (start, end);
+                break (at + start, at + end);
             }
-            await_response(this, upstream, &mut watching, upload).await?;
-            if progress.phases.first_byte_us == 0 {
+            let wait = if waited { left() } else { full };
+            waited = true;
+            await_response(this, upstream, &mut watching, upload, wait).await?;
+            if bytes.is_empty() {
                 progress.phases.first_byte_us = worker.now().duration_since(sent).as_micros() as u64;
                 *bytes = worker.buffers.take_read();
+                bytes.resize(HEADROOM_BYTES, 0);
             }
             make_room(bytes, READ_BUFFER_BYTES / 2);
             match upstream.try_read(bytes) {
                 Ok(1..) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                _ if bytes.is_empty() => return Err(Failure::UpstreamClosed),
+                _ if bytes.len() == HEADROOM_BYTES => return Err(Failure::UpstreamClosed),
                 _ => return Err(Failure::UpstreamCut),
             }
         };
-        worker.counters().upstream_bytes_in.add(end as u64);
+        worker.counters().upstream_bytes_in.add((end - at) as u64);
+        at = end;
         let spare = worker.buffers.take_spare();
-        let head = ResponseHead::parse(bytes, start, end, &this.head.method, spare).map_err(malformed)?;
+        let head = bytes.get(start..end).unwrap_or_default();
+        let head = ResponseHead::read(head, &this.head.method, spare).map_err(malformed)?;
         if !head.is_interim() {
-            return Ok(head);
+            return Ok((head, at));
         }
-        if this.head.version != Version::HTTP_10 {
-            let mut out = worker.buffers.take_write();
-            encode_interim(&mut out, &head);
-            worker.counters().responses_1xx.inc();
-            progress.response_bytes += out.len() as u64;
-            worker.buffers.give_write(client.write(out).await?);
-        }
+        Box::pin(pass_on(this, &head, progress)).await?;
         worker.buffers.give_spare(head.into_spare());
     }
     Err(Failure::UpstreamMalformed("too many interim responses"))
+}
+
+/// An interim response, for a client whose version knows of them.
+async fn pass_on(this: &Forward<'_>, head: &ResponseHead, progress: &mut Progress) -> Result<(), Failure> {
+    if this.head.version == Version::HTTP_10 {
+        return Ok(());
+    }
+    let worker = &this.client.worker;
+    let mut out = worker.buffers.take_write();
+    encode_interim(&mut out, head);
+    worker.counters().responses_1xx.inc();
+    progress.response_bytes += out.len() as u64;
+    worker.buffers.give_write(this.client.write(out).await?);
+    Ok(())
 }
 
 fn malformed(error: crate::http::HeadError) -> Failure {
@@ -300,32 +336,36 @@ fn malformed(error: crate::http::HeadError) -> Failure {
     })
 }
 
-/// Waits for the first bytes of a response, or for the client to leave. The time counts from the end of the request.
+/// Waits for bytes of a response, or for the client to leave. The time counts from the end of the request.
 async fn await_response(
     this: &Forward<'_>,
     upstream: &Socket,
     watching: &mut bool,
     upload: Option<&Upload>,
+    wait: Duration,
 ) -> Result<(), Failure> {
     let client = this.client;
-    let wait = this.pool.timeouts().response_head;
     loop {
+        let sending = upload.is_some_and(|upload| !upload.is_over());
         let waiting = poll_fn(|cx| {
             if let Poll::Ready(result) = upstream.poll_readable(cx) {
-                return Poll::Ready(result.map_err(|_| Failure::UpstreamClosed));
+                return Poll::Ready(result.map(|()| true).map_err(|_| Failure::UpstreamClosed));
             }
             if *watching && client_left(&client.socket, cx, watching) {
                 return Poll::Ready(Err(Failure::ClientGone));
             }
-            Poll::Pending
+            // The request has come to its end: only now the upstream's time begins.
+            if sending && upload.is_none_or(Upload::is_over) { Poll::Ready(Ok(false)) } else { Poll::Pending }
         });
         match client.timer.within(wait, waiting).await {
-            Ok(result) => return result,
+            Ok(Ok(true)) => return Ok(()),
+            Ok(Ok(false)) => {}
+            Ok(Err(failure)) => return Err(failure),
             Err(_) if client.worker.cutting() || client.timer.cap_passed() => {
                 return Err(client.late(Failure::Draining));
             }
-            // The request is still on its way, at the client's pace: the upstream's time has not begun.
-            Err(_) if upload.is_some_and(|upload| !upload.is_over()) => {}
+            // The request is still on its way, at the client's pace.
+            Err(_) if sending => {}
             Err(_) => return Err(Failure::UpstreamSlow(UpstreamWait::Head)),
         }
     }

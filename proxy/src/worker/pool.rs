@@ -23,7 +23,7 @@ use crate::{
     error::Failure,
     limits::CONNECT_TRIES_MAX,
     observe::Counters,
-    upstream::{Endpoint, Upstream, UpstreamTimeouts, round_robin::RoundRobin, share},
+    upstream::{Endpoint, Upstream, round_robin::RoundRobin, share},
 };
 
 /// An open connection to an endpoint.
@@ -184,11 +184,6 @@ impl Pool {
         *self.upstream.borrow_mut() = Arc::clone(upstream);
     }
 
-    /// Bounds on time, as the newest table has them.
-    pub fn timeouts(&self) -> UpstreamTimeouts {
-        self.upstream.borrow().timeouts
-    }
-
     /// Finds a connection for a request: an idle one, or a new one, or after a wait in line. `fresh` asks for a new
     /// one; `careful` looks at the socket itself before an idle one is trusted.
     pub async fn checkout(
@@ -215,7 +210,7 @@ impl Pool {
                     });
                 }
                 if self.open.get() < self.open_max.get() || self.evict_idle() {
-                    match self.connect(worker, endpoint, tried, timer).await {
+                    match Box::pin(self.connect(worker, endpoint, tried, timer)).await {
                         // Another endpoint may do: `pick` ends this when there is none.
                         Err(_) if tried.endpoints.len() < CONNECT_TRIES_MAX && !timer.cap_passed() => {
                             continue;
@@ -224,7 +219,7 @@ impl Pool {
                     }
                 }
             }
-            self.wait_in_line(worker, tried, timer, client).await?;
+            Box::pin(self.wait_in_line(worker, tried, timer, client)).await?;
             granted = true;
         }
     }

@@ -5,10 +5,10 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use super::{
     body::{BodyReader, Framing},
@@ -36,7 +36,36 @@ fn room(reader: &BodyReader, passed: u64) -> usize {
     if large { BODY_BUFFER_BYTES } else { READ_BUFFER_BYTES / 2 }
 }
 
-/// Writes the response's head (in `out`) and its body to the client. `bytes` holds what has been read of the body.
+/// Puts the client's head (in `out`) before what has been read of the body, which begins at `body_at` in `bytes`, so
+/// that both go out with one write and the body is not copied. Chunks, which are framed anew, go into `out` instead.
+///
+/// Afterwards `bytes` is the piece to send if `out` is empty; else `out` is, and `bytes` holds what follows the body,
+/// which nobody asked for.
+pub fn join_head(
+    bytes: &mut BytesMut,
+    body_at: usize,
+    (body, framing): (&mut BodyReader, Framing),
+    out: &mut Vec<u8>,
+) -> Result<(), Failure> {
+    let available = bytes.len().saturating_sub(body_at);
+    if let Some(head_at) = body_at.checked_sub(out.len())
+        && framing == Framing::Plain
+        && available > 0
+        && body.plain(available) == Some(available)
+        && let Some(room) = bytes.get_mut(head_at..body_at)
+    {
+        room.copy_from_slice(out);
+        out.clear();
+        bytes.advance(head_at);
+        body.advance(available);
+        return Ok(());
+    }
+    bytes.advance(body_at);
+    take(body, bytes, out, framing)?;
+    Ok(())
+}
+
+/// Writes what `join_head` has prepared, then the rest of the body as it comes.
 pub async fn download(
     client: &Client,
     upstream: &Socket,
@@ -46,16 +75,40 @@ pub async fn download(
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     let worker = &client.worker;
-    let mut passed = take(body, bytes, &mut out, framing)?;
-    progress.response_bytes += out.len() as u64;
-    let mut out = client.write(out).await?;
-    if body.is_done() {
-        worker.counters().upstream_bytes_in.add(passed);
-        worker.buffers.give_write(out);
-        return Ok(());
+    if out.is_empty() {
+        progress.response_bytes += bytes.len() as u64;
+        *bytes = client.write(std::mem::take(bytes)).await?;
+        bytes.clear();
+    } else {
+        progress.response_bytes += out.len() as u64;
+        out = client.write(out).await?;
     }
+    if !body.is_done() {
+        let before = progress.response_bytes;
+        out = Box::pin(rest(client, upstream, (bytes, body, framing), out, timeouts, progress)).await?;
+        worker.counters().upstream_bytes_in.add(progress.response_bytes - before);
+    }
+    worker.buffers.give_write(out);
+    Ok(())
+}
+
+/// Reads and writes until the body is done.
+async fn rest(
+    client: &Client,
+    upstream: &Socket,
+    (bytes, body, framing): (&mut BytesMut, &mut BodyReader, Framing),
+    mut out: Vec<u8>,
+    timeouts: &UpstreamTimeouts,
+    progress: &mut Progress,
+) -> Result<Vec<u8>, Failure> {
+    let worker = &client.worker;
+    let mut passed = 0;
     while !body.is_done() {
-        make_room(bytes, room(body, passed));
+        let room = room(body, passed);
+        if room > READ_BUFFER_BYTES && bytes.is_empty() && !bytes.try_reclaim(room) {
+            worker.buffers.give_read(std::mem::replace(bytes, worker.buffers.take_large()));
+        }
+        make_room(bytes, room);
         let read = read(client, upstream, bytes, timeouts.response_body_idle, progress).await?;
         let started = worker.now();
         out.clear();
@@ -63,6 +116,7 @@ pub async fn download(
             if !body.end(&mut out, framing) {
                 return Err(Failure::UpstreamCut);
             }
+            progress.response_bytes += out.len() as u64;
             out = client.write(out).await?;
         } else if framing == Framing::Plain && body.plain(bytes.len()) == Some(bytes.len()) {
             // All of it is body: it goes out as it stands.
@@ -80,9 +134,7 @@ pub async fn download(
         }
         progress.waited_us += worker.now().duration_since(started).as_micros() as u64;
     }
-    worker.counters().upstream_bytes_in.add(passed);
-    worker.buffers.give_write(out);
-    Ok(())
+    Ok(out)
 }
 
 fn take(
@@ -122,24 +174,36 @@ async fn read(
 pub struct Upload {
     /// Bytes to come, where that is known, as of the last step.
     remaining: Cell<Option<u64>>,
+    /// Bytes that went with the head.
+    passed: u64,
     /// All of it has gone upstream.
     complete: Cell<bool>,
-    /// Nothing more will go: complete, or the upstream takes no more.
-    over: Cell<bool>,
+    /// When it was clear that nothing more will go: all of it has, or the upstream takes no more.
+    ended: Cell<Option<Instant>>,
     /// A deadline slot of its own: the response has the connection's.
     timer: super::deadline::Timer,
 }
 
 impl Upload {
-    /// For a body with so many bytes to come.
-    pub fn new(remaining: Option<u64>, client: &Client) -> Upload {
-        let timer = client.worker.deadlines.timer();
-        Upload { remaining: Cell::new(remaining), complete: Cell::new(false), over: Cell::new(false), timer }
+    /// For a body with so many bytes to come, after `passed` that went with the head.
+    pub fn new(remaining: Option<u64>, passed: u64, client: &Client) -> Upload {
+        Upload {
+            remaining: Cell::new(remaining),
+            passed,
+            complete: Cell::new(false),
+            ended: Cell::new(None),
+            timer: client.worker.deadlines.timer(),
+        }
     }
 
     /// Whether nothing more of it will go upstream.
     pub fn is_over(&self) -> bool {
-        self.over.get()
+        self.ended.get().is_some()
+    }
+
+    /// When that became so.
+    pub fn ended(&self) -> Option<Instant> {
+        self.ended.get()
     }
 
     /// Whether all of it has gone upstream.
@@ -163,15 +227,32 @@ impl Upload {
         match sending.poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(complete)) => {
-                self.over.set(true);
+                self.ended.set(Some(Instant::now()));
                 self.complete.set(complete);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(failure)) => {
-                self.over.set(true);
+                self.ended.set(Some(Instant::now()));
                 Poll::Ready(Err(failure))
             }
         }
+    }
+}
+
+/// Takes what is there of a request's body, after `passed` bytes of it. Gives the bytes so far, which are within the
+/// limit: what is over it never goes upstream, least of all the end that would make it look whole.
+pub fn take_request(
+    client: &Client,
+    reader: &mut BodyReader,
+    buf: &mut BytesMut,
+    out: &mut Vec<u8>,
+    framing: Framing,
+    passed: u64,
+) -> Result<u64, Failure> {
+    let passed = passed + reader.take(buf, out, framing).map_err(Failure::Body)?;
+    match client.listener.request_body_bytes {
+        Some(max) if passed > max => Err(Failure::BodyTooLarge),
+        _ => Ok(passed),
     }
 }
 
@@ -186,9 +267,8 @@ pub async fn upload(
     received: &Cell<u64>,
 ) -> Result<bool, Failure> {
     let worker = &client.worker;
-    let limit = client.listener.request_body_bytes.unwrap_or(u64::MAX);
     let mut out = worker.buffers.take_write();
-    let mut passed = 0;
+    let mut passed = state.passed;
     while !reader.is_done() {
         make_room(buf, room(reader, passed));
         let idle = client.listener.request_body_idle_timeout;
@@ -209,7 +289,7 @@ pub async fn upload(
             })
         } else {
             out.clear();
-            passed += reader.take(buf, &mut out, framing).map_err(Failure::Body)?;
+            passed = take_request(client, reader, buf, &mut out, framing, passed)?;
             worker.counters().upstream_bytes_out.add(out.len() as u64);
             if out.is_empty() {
                 Ok(())
@@ -219,9 +299,6 @@ pub async fn upload(
             }
         };
         state.remaining.set(reader.remaining());
-        if passed > limit {
-            return Err(Failure::BodyTooLarge);
-        }
         match wrote {
             Ok(()) => {}
             Err(WriteError::Closed) => return Ok(false),

@@ -11,7 +11,7 @@ use std::{
     future::{Future, poll_fn},
     io,
     net::SocketAddr,
-    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -33,6 +33,39 @@ pub enum WriteError {
     Closed,
     /// The peer does not read.
     Slow,
+}
+
+thread_local! {
+    /// One bit for each descriptor that a `Socket` of this thread holds: touched when one comes and when one goes.
+    static HELD: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
+
+fn note_held(fd: RawFd, held: bool) {
+    let (Ok(word), bit) = (usize::try_from(fd / 64), 1 << (fd % 64)) else { return };
+    // While the thread ends there may be no list any more, and nobody who asks.
+    let _ = HELD.try_with(|list| {
+        let mut list = list.borrow_mut();
+        if list.len() <= word {
+            list.resize(word + 1, 0);
+        }
+        if let Some(word) = list.get_mut(word) {
+            *word = if held { *word | bit } else { *word & !bit };
+        }
+    });
+}
+
+/// Ends every connection that this thread still holds. After a panic outside a connection the event loop is gone, but
+/// its tasks, which wait, are never dropped: without this their peers would wait for ever as well.
+pub fn end_all() {
+    HELD.with_borrow(|list| {
+        for (word, bits) in list.iter().enumerate() {
+            for bit in (0..64).filter(|bit| bits & (1 << bit) != 0) {
+                // Not closed: the tasks that are left behind own the descriptors.
+                // SAFETY: a system call on a number; those in the list are open sockets of ours.
+                unsafe { libc::shutdown((word * 64 + bit) as RawFd, libc::SHUT_RDWR) };
+            }
+        }
+    });
 }
 
 /// A connected stream socket.
@@ -58,6 +91,7 @@ impl Socket {
     }
 
     fn new(stream: TcpStream) -> Socket {
+        note_held(stream.as_raw_fd(), true);
         Socket {
             stream: Rc::new(UnsafeCell::new(stream)),
             watch: RefCell::new(None),
@@ -146,7 +180,26 @@ impl Socket {
     /// error some bytes may be out: the connection is of no more use.
     pub async fn write_all<B: IoBuf>(&self, timer: &Timer, wait: Duration, buf: B) -> Result<B, WriteError> {
         let total = buf.bytes_init();
-        let (mut done, mut buf) = self.write_some(timer, wait, buf).await?;
+        // Written, nothing would look like a peer that takes nothing.
+        if total == 0 {
+            return Ok(buf);
+        }
+        let (done, buf) = self.write_some(timer, wait, buf).await?;
+        if done == total {
+            return Ok(buf);
+        }
+        // Boxed, as is everything that few requests need: a future is as large as the largest of its branches.
+        Box::pin(self.write_rest(timer, wait, buf, done)).await
+    }
+
+    async fn write_rest<B: IoBuf>(
+        &self,
+        timer: &Timer,
+        wait: Duration,
+        mut buf: B,
+        mut done: usize,
+    ) -> Result<B, WriteError> {
+        let total = buf.bytes_init();
         while done < total {
             let (written, slice) = self.write_some(timer, wait, buf.slice(done..total)).await?;
             buf = slice.into_inner();
@@ -207,6 +260,12 @@ impl Socket {
     /// Makes the close send a reset, so that the peer cannot take what it got for a complete message.
     pub fn reset_on_close(&self) {
         let _ = SockRef::from(&self.fd()).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        note_held(self.fd().as_raw_fd(), false);
     }
 }
 

@@ -20,5 +20,15 @@
 mod harness;
 
 mod cli;
+mod endpoints;
+mod faults;
+mod http1;
+mod names;
+mod pool;
+mod queue;
 mod runtime;
 mod smoke;
+mod stale;
+mod timeouts;
+mod timeouts_whole;
+mod upstream_faults;

@@ -30,6 +30,13 @@ impl Confine {
         unsafe { command.pre_exec(move || confine.apply()) };
     }
 
+    /// Whether this machine lets a process be confined so.
+    pub fn is_possible(&self) -> bool {
+        let mut command = Command::new("/bin/true");
+        self.put_on(&mut command);
+        command.status().is_ok_and(|status| status.success())
+    }
+
     fn apply(&self) -> io::Result<()> {
         match self {
             Confine::NoIoUring(errno) => refuse(libc::SYS_io_uring_setup, *errno),

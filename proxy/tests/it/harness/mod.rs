@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod confine;
+pub mod dir;
 #[macro_use]
 pub mod driver;
 pub mod log;
@@ -18,6 +19,7 @@ pub mod wire;
 
 pub use config::Setup;
 pub use confine::Confine;
+pub use dir::Dir;
 pub use driver::Driver;
 pub use message::{End, Request, Response};
 pub use origin::Origin;

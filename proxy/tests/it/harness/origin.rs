@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use super::{PATIENCE, Request, Step, Wire, script};
+use super::{End, PATIENCE, Request, Step, Wire, script};
 
 /// What is done with a connection.
 enum Plan {
@@ -106,6 +106,17 @@ impl Origin {
     /// All requests that `Step::Request`, or an origin that replies, has read, in the order they were complete.
     pub fn requests(&self) -> Vec<Request> {
         self.seen.requests.lock().unwrap().clone()
+    }
+
+    /// Those requests whose bodies came to their end: what a server would have acted on.
+    pub fn whole_requests(&self) -> Vec<Request> {
+        self.requests().into_iter().filter(|request| request.end == End::Complete).collect()
+    }
+
+    /// The last request so far.
+    #[track_caller]
+    pub fn last_request(&self) -> Request {
+        self.seen.requests.lock().unwrap().last().expect("a request").clone()
     }
 
     /// The only request so far.

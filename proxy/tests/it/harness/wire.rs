@@ -3,7 +3,10 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,6 +29,8 @@ pub struct Wire {
     end: Option<End>,
     /// Everything received, for who asks later.
     received: Arc<Mutex<Vec<u8>>>,
+    /// Bytes sent.
+    sent: Arc<AtomicU64>,
 }
 
 /// How much of a body came, and how it ended.
@@ -59,13 +64,14 @@ impl Wire {
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
         // A unix socket has no such option, and no such delay.
         let _ = socket.set_tcp_nodelay(true);
-        Wire { socket, buf: Vec::new(), end: None, received: Arc::default() }
+        Wire { socket, buf: Vec::new(), end: None, received: Arc::default(), sent: Arc::default() }
     }
 
     /// A second handle to the same socket, to write from another thread. What has been read already stays here.
     pub fn second(&self) -> Wire {
         let socket = self.socket.try_clone().unwrap();
-        Wire { socket, buf: Vec::new(), end: None, received: Arc::clone(&self.received) }
+        let (received, sent) = (Arc::clone(&self.received), Arc::clone(&self.sent));
+        Wire { socket, buf: Vec::new(), end: None, received, sent }
     }
 
     /// Our address.
@@ -86,12 +92,14 @@ impl Wire {
     /// Sends all of `bytes`.
     #[track_caller]
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.socket.write_all(bytes.as_ref()).expect("the peer takes what is sent");
+        assert!(self.try_send(bytes), "the peer takes what is sent");
     }
 
     /// Sends what the peer takes. False: it has closed.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.socket.write_all(bytes.as_ref()).is_ok()
+        let bytes = bytes.as_ref();
+        self.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.socket.write_all(bytes).is_ok()
     }
 
     /// Sends `bytes` in pieces cut at `cuts`, each read by the peer before the next one goes out. TCP only.
@@ -113,23 +121,24 @@ impl Wire {
     #[track_caller]
     pub fn await_taken(&self) {
         let peer = self.socket.peer_addr().unwrap().as_socket().unwrap();
-        taken::await_taken(self.local(), peer);
+        taken::await_taken(self.local(), peer, self.sent.load(Ordering::Relaxed));
     }
 
-    /// Sends `chunk` again and again until the peer takes nothing more for `quiet`. Gives the bytes that went out.
-    pub fn send_until_stalled(&mut self, chunk: &[u8], quiet: Duration) -> usize {
+    /// Sends `piece` again and again, the first time from its byte `from` on, until the peer takes nothing more for
+    /// `quiet`. Gives the bytes that went out.
+    #[track_caller]
+    pub fn send_until_stalled(&mut self, piece: &[u8], from: usize, quiet: Duration) -> usize {
         self.socket.set_write_timeout(Some(quiet)).unwrap();
-        let mut total = 0;
-        let sent = loop {
-            match self.socket.write(&chunk[total % chunk.len()..]) {
-                Ok(sent) => total += sent,
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    break total;
-                }
-                Err(error) => panic!("after {total} bytes: {error}"),
+        let mut sent = 0;
+        loop {
+            match self.socket.write(&piece[(from + sent) % piece.len()..]) {
+                Ok(count) => sent += count,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
+                Err(error) => panic!("after {sent} bytes: {error}"),
             }
-        };
+        }
         self.socket.set_write_timeout(Some(PATIENCE)).unwrap();
+        self.sent.fetch_add(sent as u64, Ordering::Relaxed);
         sent
     }
 
@@ -351,6 +360,20 @@ impl Wire {
         self.buf.is_empty()
             && self.end.is_none()
             && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
+    /// Whether the peer says something, or ends the stream, within `wait`. Takes nothing.
+    pub fn stirs(&self, wait: Duration) -> bool {
+        self.socket.set_read_timeout(Some(wait)).unwrap();
+        let peeked = loop {
+            match self.socket.peek(&mut [std::mem::MaybeUninit::uninit()]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                peeked => break peeked,
+            }
+        };
+        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        // A reset is an end as well.
+        !peeked.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
     /// Ends our direction.

@@ -1,0 +1,11 @@
+//! HTTP/1.1 on both sides, as RFC 9110 and RFC 9112 have it.
+
+mod accepted_heads;
+mod bodies_cut;
+mod body_limits;
+mod large_bodies;
+mod refused_cases;
+mod refused_chunks;
+mod refused_heads;
+mod request_bodies;
+mod response_bodies;
