@@ -1,5 +1,7 @@
 //! Idle connections: watched, so that a dead one never serves; aged, so that none rests for ever.
 
+#![expect(clippy::disallowed_types, reason = "a waker must be Sync; taken when an idle connection dies")]
+
 use std::{
     future::poll_fn,
     rc::Rc,
@@ -34,10 +36,6 @@ pub(super) struct Alarm {
 
 /// Wakes the worker's keeper, which looks after the endpoints whose alarm is rung.
 #[derive(Default)]
-#[expect(
-    clippy::disallowed_types,
-    reason = "a waker must be Sync; taken when an idle connection dies, never per request"
-)]
 pub struct Bell {
     rung: AtomicBool,
     keeper: std::sync::Mutex<Option<Waker>>,
