@@ -3,7 +3,7 @@
 #![no_main]
 
 use bytes::BytesMut;
-use http::Method;
+use http::{HeaderMap, HeaderValue, Method};
 use libfuzzer_sys::fuzz_target;
 use ringlane::http::{
     BodyLength, BodyOut, ConnectionField, HeadError, HeadScan, HeaderEdits, Line, RequestEncoding,
@@ -47,6 +47,7 @@ fn request(cut: usize, bytes: &[u8]) -> Option<RequestHead> {
     let head = RequestHead::parse(&mut buf, start, end, FIELDS_MAX, Spare::default()).ok()?;
     assert_eq!(&buf[..], &bytes[end..]);
     agree_on_request(&bytes[start..end], &head);
+    agree_on_map(&head.raw, &head.lines, head.headers());
     let edits = HeaderEdits::default();
     for trusted in [false, true] {
         let how = RequestEncoding {
@@ -96,8 +97,13 @@ fn response(cut: usize, bytes: &[u8], method: &Method) -> Option<ResponseHead> {
     let head = ResponseHead::parse(&mut buf, start, end, method, Spare::default()).ok()?;
     assert_eq!(&buf[..], &bytes[end..]);
     agree_on_response(&bytes[start..end], &head);
+    agree_on_map(&head.raw, &head.lines, head.headers());
+    // So many fields that ours would not fit beside them.
+    if head.lines.len() > FIELDS_MAX {
+        return Some(head);
+    }
     let edits = HeaderEdits::default();
-    for body in [BodyOut::AsReceived, BodyOut::Chunked, BodyOut::UntilClose] {
+    for body in [BodyOut::AsReceived, BodyOut::LengthOnly, BodyOut::Chunked, BodyOut::UntilClose] {
         let date = b"Thu, 01 Jan 1970 00:00:00 GMT";
         let how = ResponseEncoding { edits: &edits, date, connection: ConnectionField::Close, body };
         let mut out = Vec::new();
@@ -126,7 +132,8 @@ fn same_response(head: &ResponseHead, out: &[u8], method: &Method, body: BodyOut
         (BodyLength::Empty, _) => BodyLength::Empty,
         (length, BodyOut::AsReceived) => length,
         (_, BodyOut::Chunked) => BodyLength::Chunked,
-        (_, BodyOut::UntilClose) => BodyLength::UntilClose,
+        (BodyLength::Length(length), BodyOut::LengthOnly) => BodyLength::Length(length),
+        (_, BodyOut::LengthOnly | BodyOut::UntilClose) => BodyLength::UntilClose,
     };
     assert_eq!(again.body, expected, "{}", out.escape_ascii());
 }
@@ -135,7 +142,7 @@ fn agree_on_request(raw: &[u8], head: &RequestHead) {
     let mut fields = [httparse::EMPTY_HEADER; 96];
     let mut reference = httparse::Request::new(&mut fields);
     // A minor version above 1 is one that httparse does not know.
-    let version = memchr_version(raw);
+    let version = minor_version(raw);
     if version > b'1' {
         return;
     }
@@ -170,8 +177,17 @@ fn agree_on_fields(raw: &[u8], lines: &[Line], reference: &[httparse::Header<'_>
     }
 }
 
+/// The map that the decoder makes holds the lines that we found, those of one name in their order.
+fn agree_on_map(raw: &[u8], lines: &[Line], map: &HeaderMap) {
+    assert_eq!(map.len(), lines.len());
+    for name in map.keys() {
+        let same = lines.iter().filter(|line| line.name(raw).eq_ignore_ascii_case(name.as_str().as_bytes()));
+        assert!(same.map(|line| line.value(raw)).eq(map.get_all(name).iter().map(HeaderValue::as_bytes)));
+    }
+}
+
 /// The last digit of a request line's version.
-fn memchr_version(raw: &[u8]) -> u8 {
+fn minor_version(raw: &[u8]) -> u8 {
     let end = raw.iter().position(|byte| *byte == b'\r').expect("an accepted head has a line");
     raw[end - 1]
 }

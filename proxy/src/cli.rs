@@ -151,7 +151,7 @@ fn dispatch(cli: Cli) -> ExitCode {
 fn with_config(path: &Path, then: impl FnOnce(config::Config) -> ExitCode) -> ExitCode {
     match config::load(path) {
         Ok(config) => {
-            report_warnings(&config.warnings);
+            report_warnings(&config);
             then(config)
         }
         Err(errors) => {

@@ -79,11 +79,12 @@ impl Report {
 
 /// Looks at everything.
 pub fn examine() -> Report {
+    let release = read("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut findings = vec![
-        ring::kernel(&read("/proc/sys/kernel/osrelease").unwrap_or_default()),
+        ring::kernel(&release),
         ring::sysctl(read("/proc/sys/kernel/io_uring_disabled").as_deref()),
         ring::ring(ring::Tried::now(), ring::seccomp_filters(read("/proc/self/status").as_deref())),
-        process::memlock(process::limit(libc::RLIMIT_MEMLOCK)),
+        process::memlock(process::limit(libc::RLIMIT_MEMLOCK), ring::version(&release)),
         process::open_files(process::limit(libc::RLIMIT_NOFILE)),
         process::cores(process::allowed_cores(), std::thread::available_parallelism().map_or(1, usize::from)),
     ];

@@ -1,4 +1,34 @@
-//! Being built.
+//! Ringlane: a thread-per-core HTTP reverse proxy on io_uring.
+//!
+//! ```text
+//!  data plane, once per worker (a pinned core)                 control plane, one thread
+//!
+//!  listener -> connection -> http (head, strict rules)         file -> raw -> validate -> Config
+//!                 |            |                                                 | names resolved
+//!                 |            v                                                 v
+//!                 |          route (which route?) <--- adopt ---- publish <- compile -> RouteTable
+//!                 v            |
+//!              exchange -> forward -> pool -> upstream (which endpoint?)
+//!                 |            |
+//!                 |          relay (bodies) | tunnel (after 101)
+//!                 v
+//!              observe (counters, histograms, access log) ------> admin: /metrics /latency /config
+//! ```
+//!
+//! In reading order:
+//!
+//! - [`limits`]: every built-in bound.
+//! - [`http`]: bytes to values and back. Pure.
+//! - [`route`]: which route serves a request. Pure and immutable.
+//! - [`upstream`]: which endpoint serves it. Pure.
+//! - [`error`]: what can go wrong, and on whose side.
+//! - [`worker`]: one core and all it owns; the only place that does input and output for clients and upstreams.
+//! - [`observe`]: what happened.
+//! - [`control`]: config, and how a change of it becomes a published table; the admin listener.
+//! - [`server`]: the process: starts, supervises and ends all of the above.
+//! - [`cli`], [`doctor`]: what a person at a terminal meets.
+//!
+//! ARCHITECTURE.md in the repository has the life of a request, the invariants and the decisions.
 
 pub mod cli;
 pub mod control;

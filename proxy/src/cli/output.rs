@@ -10,7 +10,10 @@ use clap::builder::styling::{AnsiColor, Style};
 
 use super::EXIT_OURS;
 use crate::{
-    control::error::{ConfigError, Part},
+    control::{
+        config::Config,
+        error::{ConfigError, Part},
+    },
     doctor::{Finding, Outcome, Report},
 };
 
@@ -79,7 +82,8 @@ pub(super) fn report_errors(path: &Path, errors: &[ConfigError]) {
 }
 
 /// Shows what is probably not meant in a config that is otherwise good.
-pub(super) fn report_warnings(warnings: &[ConfigError]) {
+pub(super) fn report_warnings(config: &Config) {
+    let warnings = &config.warnings;
     let on = colour(&io::stderr());
     for warning in warnings {
         eprintln!("{}", error_text(warning, on, YELLOW));

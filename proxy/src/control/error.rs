@@ -67,6 +67,13 @@ impl ConfigError {
         ConfigError { severity, file, line: 1, column: 1, key: String::new(), message, hint, excerpt: None }
     }
 
+    /// It in one line, for a log: `FILE:LINE:COLUMN: key: message (hint)`.
+    pub fn one_line(&self) -> String {
+        let plain = ConfigError { excerpt: None, hint: None, ..self.clone() };
+        let hint = self.hint.as_ref().map_or(String::new(), |hint| format!(" ({hint})"));
+        format!("{plain}{hint}")
+    }
+
     /// Writes it with `paint` applied to each part, for a terminal.
     pub fn write(&self, f: &mut dyn fmt::Write, paint: &dyn Fn(Part, &str) -> String) -> fmt::Result {
         write!(f, "{}: ", paint(Part::Place, &format!("{}:{}:{}", self.file, self.line, self.column)))?;

@@ -64,9 +64,16 @@ pub fn parse_str(file_name: &str, text: &str) -> Result<Config, Vec<ConfigError>
     let source = SourceText::new(file_name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        return Err(syntax_errors(&source, &errors));
+        return Err(syntax_errors(&source, text, &errors));
     }
-    let document = Document::from_toml(table.get_ref());
+    read_document(&Document::from_toml(table.get_ref()), &source)
+}
+
+/// Checks a config that has been parsed, from whatever syntax.
+pub(super) fn read_document(
+    document: &Document,
+    source: &SourceText<'_>,
+) -> Result<Config, Vec<ConfigError>> {
     let mut findings = Findings::default();
     let root = Root::read(document.root(), &mut findings);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -75,35 +82,61 @@ pub fn parse_str(file_name: &str, text: &str) -> Result<Config, Vec<ConfigError>
         try_table(&config, root, &mut findings);
         Some(config)
     });
-    let (errors, warnings) = findings.report(&document, &source);
+    let (errors, warnings) = findings.report(document, source);
     match config {
         Some(config) if errors.is_empty() => {
             let in_force = in_force::of(document.root(), &config);
             Ok(Config { warnings, in_force, ..config })
         }
-        _ if errors.is_empty() => {
-            // Nothing is left out without a word; were it so, the words are better late than never.
-            Err(vec![ConfigError::of_file(file_name, "the config can't be used", None)])
-        }
+        // Nothing is refused without a word; were it so, these are better than none.
+        _ if errors.is_empty() => Err(vec![source.error(
+            0..0,
+            String::new(),
+            "the config can't be used".to_owned(),
+            Some("this is a fault of ringlane: please report it with the config".to_owned()),
+        )]),
         _ => Err(errors),
     }
 }
 
 /// Errors of TOML itself are reported alone: what follows from a missing quote is not worth reading.
-fn syntax_errors(source: &SourceText<'_>, errors: &[toml::de::Error]) -> Vec<ConfigError> {
+fn syntax_errors(source: &SourceText<'_>, text: &str, errors: &[toml::de::Error]) -> Vec<ConfigError> {
     let mut written: Vec<_> = errors
         .iter()
         .map(|error| {
-            let message = match error.message() {
-                "duplicate key" => "the key is given twice".to_owned(),
-                other => format!("not TOML: {other}"),
+            let span = error.span().unwrap_or(0..0);
+            let (message, hint) = syntax_error(error.message(), text.get(span.clone()).unwrap_or(""));
+            let yaml = text.get(span.start..).is_some_and(|it| it.starts_with(": ") || it.starts_with(":\n"));
+            let hint = match text.trim_start().starts_with('{') || yaml {
+                true => Some("the config is TOML: `key = value` and [tables]".to_owned()),
+                false => hint,
             };
-            source.error(error.span().unwrap_or(0..0), String::new(), message, None)
+            source.error(span, String::new(), message, hint)
         })
         .collect();
     written.sort_by_key(|it| (it.line, it.column));
     written.dedup_by_key(|it| (it.line, it.column));
     written
+}
+
+/// The parser's words in ours; `at_fault` is what it points at.
+fn syntax_error(message: &str, at_fault: &str) -> (String, Option<String>) {
+    let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
+    match what {
+        "duplicate key" => (
+            "the key is given twice".to_owned(),
+            Some("leave one out; for one more of a list write [[...]] with two brackets".to_owned()),
+        ),
+        "string values must be quoted" => {
+            let one_word = !at_fault.is_empty() && !at_fault.contains(['"', ' ', '\n']);
+            (format!("not TOML: {what}"), one_word.then(|| format!("write \"{at_fault}\"")))
+        }
+        _ => {
+            let hint =
+                (!expected.is_empty() && expected != "nothing").then(|| format!("expected {expected}"));
+            (format!("not TOML: {what}"), hint)
+        }
+    }
 }
 
 /// Builds the table once for its errors: two routes that can't be told apart, patterns that it can't hold.

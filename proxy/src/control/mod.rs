@@ -22,3 +22,6 @@ mod validate;
 pub use compile::compile;
 pub use identities::Identities;
 pub use resolve::Resolved;
+
+#[cfg(test)]
+mod tests;

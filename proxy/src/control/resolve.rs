@@ -98,7 +98,13 @@ fn names(config: &Config) -> BTreeMap<HostPort, Duration> {
     names
 }
 
-async fn update<L, F>(config: &Config, resolved: &mut Resolved, due_at: Option<Instant>, lookup: L) -> bool
+/// The same with any look-up, for tests.
+pub(super) async fn update<L, F>(
+    config: &Config,
+    resolved: &mut Resolved,
+    due_at: Option<Instant>,
+    lookup: L,
+) -> bool
 where
     L: Fn(HostPort) -> F,
     F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,

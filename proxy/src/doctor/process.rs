@@ -4,6 +4,8 @@ use super::Finding;
 
 /// Locked memory that rings of a few workers need on kernels before 5.12, which counted rings against it.
 const MEMLOCK_BYTES_MIN: u64 = 4 << 20;
+/// The first kernel that does not count rings against locked memory.
+const RINGS_UNCOUNTED_SINCE: (u32, u32) = (5, 12);
 /// Open files below which a proxy runs out under ordinary load: two for each exchange.
 const OPEN_FILES_GOOD: u64 = 65_536;
 /// Open files below which it is of no use.
@@ -28,19 +30,16 @@ fn show(limit: u64, unit: impl Fn(u64) -> String) -> String {
     if limit == u64::MAX { "unlimited".to_owned() } else { unit(limit) }
 }
 
-/// Locked memory.
-pub(super) fn memlock(limit: Option<Limit>) -> Finding {
+/// Locked memory, which rings are counted against on kernels before 5.12 alone.
+pub(super) fn memlock(limit: Option<Limit>, kernel: Option<(u32, u32)>) -> Finding {
     const WHAT: &str = "locked memory";
     let Some(limit) = limit else { return Finding::ok(WHAT, "unknown") };
     let found = show(limit.soft, |bytes| format!("{} KiB", bytes >> 10));
-    if limit.soft >= MEMLOCK_BYTES_MIN {
+    let counted = kernel.is_none_or(|it| it < RINGS_UNCOUNTED_SINCE);
+    if limit.soft >= MEMLOCK_BYTES_MIN || !counted {
         Finding::ok(WHAT, found)
     } else {
-        Finding::warn(
-            WHAT,
-            found,
-            "before Linux 5.12 rings count against it: ulimit -l 65536, or LimitMEMLOCK=64M of systemd",
-        )
+        Finding::warn(WHAT, found, "rings count against it: ulimit -l 65536, or LimitMEMLOCK=64M of systemd")
     }
 }
 
@@ -94,15 +93,15 @@ mod tests {
         ] {
             assert_eq!(open_files(Some(Limit { soft: 256, hard })).outcome, outcome, "{hard}");
         }
-        assert_eq!(
-            open_files(Some(Limit { soft: 1024, hard: u64::MAX })).found,
-            "1024 (hard limit unlimited)"
-        );
+        let raised = open_files(Some(Limit { soft: 1024, hard: u64::MAX }));
+        assert_eq!(raised.found, "unlimited (raised from 1024 at start)");
     }
 
     #[test]
     fn locked_memory() {
-        assert_eq!(memlock(Some(Limit { soft: 64 << 10, hard: 64 << 10 })).outcome, Outcome::Warn);
-        assert_eq!(memlock(Some(Limit { soft: u64::MAX, hard: u64::MAX })).found, "unlimited");
+        let little = Some(Limit { soft: 64 << 10, hard: 64 << 10 });
+        assert_eq!(memlock(little, Some((5, 10))).outcome, Outcome::Warn);
+        assert_eq!(memlock(little, Some((6, 1))).outcome, Outcome::Ok);
+        assert_eq!(memlock(Some(Limit { soft: u64::MAX, hard: u64::MAX }), None).found, "unlimited");
     }
 }

@@ -33,18 +33,23 @@ impl Tried {
     }
 }
 
-/// The kernel's version, from `uname -r`.
+/// Major and minor number, from `uname -r`.
+pub(super) fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(['.', '-']).map(|it| it.parse::<u32>().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+/// The kernel.
 pub(super) fn kernel(release: &str) -> Finding {
     const WHAT: &str = "kernel";
-    let mut numbers = release.split(['.', '-']).map(|it| it.parse::<u32>().ok());
-    let (Some(Some(major)), Some(Some(minor))) = (numbers.next(), numbers.next()) else {
+    let Some(version) = version(release) else {
         return Finding::warn(
             WHAT,
             format!("{release:?} is no version we know"),
             "Linux 6.1 or later is best",
         );
     };
-    match (major, minor) {
+    match version {
         version if version < REUSEPORT_SINCE => {
             Finding::fail(WHAT, release, "too old for SO_REUSEPORT: Linux 6.1 or later is best")
         }

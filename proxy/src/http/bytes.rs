@@ -27,6 +27,9 @@ static TOKEN: Table = table(b"!#$%&'*+-.^_`|~");
 /// fragment is never sent.
 static TARGET: Table = table(b"-._~:/?[]@!$&'()*+,;=%");
 
+/// `TARGET` without the two bytes that a path is searched for: `?`, which ends it, and `%`.
+static PLAIN_PATH: Table = table(b"-._~:/[]@!$&'()*+,;=");
+
 /// `reg-name` of RFC 3986 section 3.2.2 without escapes, and without the comma, by which some join repeated fields.
 static HOST: Table = table(b"-._~!$&'()*+;=");
 
@@ -38,6 +41,11 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
 /// True for a byte of a request target.
 pub(super) fn is_target_byte(byte: u8) -> bool {
     TARGET[usize::from(byte)]
+}
+
+/// True for a byte of a path that neither ends it nor starts an escape.
+pub(super) fn is_plain_path_byte(byte: u8) -> bool {
+    PLAIN_PATH[usize::from(byte)]
 }
 
 /// True for a byte of a registered name or an IPv4 address.
@@ -61,20 +69,24 @@ pub(super) fn is_ows(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
-/// `text` without optional white space at either end.
-pub(super) fn trim(text: &[u8]) -> &[u8] {
-    let mut text = text;
-    while let [first, rest @ ..] = text
-        && is_ows(*first)
-    {
-        text = rest;
-    }
+/// `text` without optional white space at its end.
+pub(super) fn trim_end(mut text: &[u8]) -> &[u8] {
     while let [rest @ .., last] = text
         && is_ows(*last)
     {
         text = rest;
     }
     text
+}
+
+/// `text` without optional white space at either end.
+fn trim(mut text: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = text
+        && is_ows(*first)
+    {
+        text = rest;
+    }
+    trim_end(text)
 }
 
 /// The elements of a comma-separated list, trimmed. Empty ones are skipped, as a recipient must.

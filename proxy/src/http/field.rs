@@ -268,8 +268,8 @@ pub(super) fn parse(
         }
         let untrimmed = after_colon.get(..value_len).unwrap_or_default();
         let leading = bytes::prefix_len(untrimmed, bytes::is_ows);
-        let value = bytes::trim(untrimmed);
         let value_start = at + name_len + 1 + leading;
+        let value = bytes::trim_end(untrimmed.get(leading..).unwrap_or_default());
         let end = at + name_len + 1 + value_len + 2;
         let name = rest.get(..name_len).unwrap_or_default();
         let line = Line {

@@ -6,8 +6,8 @@
 //!          body bytes -> chunked (when chunked) -> data
 //! ```
 //!
-//! Every rule is checked on the raw bytes by files of this folder; `decode` alone names the decoder that turns them
-//! into the `http` crate's types, and may refuse more than we do, never decide less.
+//! Every rule is checked on the raw bytes by files of this folder. `decode` alone names the decoder that makes the
+//! `http` crate's map of a head's fields, for whoever asks for one by name; nothing is decided by it.
 //!
 //! | file | what it decides |
 //! |---|---|

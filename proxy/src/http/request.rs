@@ -87,9 +87,9 @@ impl RequestHead {
         let expects_continue = noted.expect && expectation(&raw, &mut lines, is_11 && !body.is_empty());
         let upgrade = is_11 && options.upgrade && noted.upgrade && upgrade::is_offer(&raw, &lines);
         let takes_trailers = is_11 && noted.te && takes_trailers(&raw, &lines);
-        let RequestLine { method: line_method, target, version, .. } = line;
+        let RequestLine { method: line_method, target, plain_len, version, .. } = line;
         let Target { path_and_query, path_end, authority, host_len } =
-            target::parse(&mut raw, target, is_options)?;
+            target::parse(&mut raw, (target, plain_len), is_options)?;
         let is_absolute = authority.is_some();
         let (authority, host_len) = authority.map_or(host, |authority| (authority, host_len));
         let method = raw.get(line_method).unwrap_or_default();

@@ -13,6 +13,8 @@ pub(super) struct RequestLine {
     pub(super) method: Range<usize>,
     /// The target, whatever its form.
     pub(super) target: Range<usize>,
+    /// How much of the target, from its start, is neither `?` nor `%`.
+    pub(super) plain_len: usize,
     /// 1.0 or 1.1; a higher minor version counts as 1.1 (RFC 9110 section 2.5).
     pub(super) version: Version,
     /// Where the first field line begins.
@@ -40,7 +42,9 @@ pub(super) fn request_line(raw: &[u8]) -> Result<RequestLine, HeadError> {
     }
     let target_start = method_len + 1;
     let rest = raw.get(target_start..).unwrap_or_default();
-    let target_len = bytes::prefix_len(rest, bytes::is_target_byte);
+    let plain_len = bytes::prefix_len(rest, bytes::is_plain_path_byte);
+    let unplain = rest.get(plain_len..).unwrap_or_default();
+    let target_len = plain_len + bytes::prefix_len(unplain, bytes::is_target_byte);
     let target_end = target_start + target_len;
     match rest.get(target_len) {
         Some(b' ') if target_len > 0 => {}
@@ -57,7 +61,8 @@ pub(super) fn request_line(raw: &[u8]) -> Result<RequestLine, HeadError> {
     if raw.get(minor_at + 1..end) != Some(b"\r\n") {
         return Err(HeadError::Malformed("the request line does not end after its HTTP version"));
     }
-    Ok(RequestLine { method: 0..method_len, target: target_start..target_end, version, end })
+    let target = target_start..target_end;
+    Ok(RequestLine { method: 0..method_len, target, plain_len, version, end })
 }
 
 /// Reads `HTTP/` digit `.` digit at `at`; gives the version and the place of its last digit.
@@ -77,12 +82,16 @@ pub(super) fn version(raw: &[u8], at: usize) -> Result<(Version, usize), HeadErr
     Ok((version, at + 7))
 }
 
-/// Judges the target at `range`. An absolute one whose path is empty gets the path it stands for appended to `raw`,
-/// behind the head, so that all ranges are into one buffer.
-pub(super) fn parse(raw: &mut Vec<u8>, range: Range<usize>, is_options: bool) -> Result<Target, HeadError> {
+/// Judges the target at `range`, of which `plain_len` bytes are known to be plain. An absolute one whose path is
+/// empty gets the path it stands for appended to `raw`, behind the head, so that all ranges are into one buffer.
+pub(super) fn parse(
+    raw: &mut Vec<u8>,
+    (range, plain_len): (Range<usize>, usize),
+    is_options: bool,
+) -> Result<Target, HeadError> {
     let text = raw.get(range.clone()).unwrap_or_default();
     match text {
-        [b'/', ..] => origin(raw, range),
+        [b'/', ..] => origin(raw, range, plain_len),
         b"*" if is_options => Ok(Target { path_end: range.end, path_and_query: range, ..Target::default() }),
         b"*" => Err(HeadError::Malformed("the target * is for OPTIONS only")),
         _ => absolute(raw, range, is_options),
@@ -90,10 +99,13 @@ pub(super) fn parse(raw: &mut Vec<u8>, range: Range<usize>, is_options: bool) ->
 }
 
 /// A target that starts with its path, RFC 9112 section 3.2.1.
-fn origin(raw: &[u8], range: Range<usize>) -> Result<Target, HeadError> {
+fn origin(raw: &[u8], range: Range<usize>, plain_len: usize) -> Result<Target, HeadError> {
     let text = raw.get(range.clone()).unwrap_or_default();
-    let path_len = memchr::memchr(b'?', text).unwrap_or(text.len());
-    check_escapes(text.get(..path_len).unwrap_or_default())?;
+    let mut path_len = plain_len;
+    if text.get(plain_len) == Some(&b'%') {
+        path_len = memchr::memchr(b'?', text).unwrap_or(text.len());
+        check_escapes(text.get(..path_len).unwrap_or_default())?;
+    }
     Ok(Target { path_end: range.start + path_len, path_and_query: range, ..Target::default() })
 }
 
@@ -124,7 +136,9 @@ fn absolute(raw: &mut Vec<u8>, range: Range<usize>, is_options: bool) -> Result<
         raw.extend_from_within(authority_end..range.end);
         appended_start..raw.len()
     };
-    let target = origin(raw, path_range)?;
+    let path = raw.get(path_range.clone()).unwrap_or_default();
+    let plain_len = bytes::prefix_len(path, bytes::is_plain_path_byte);
+    let target = origin(raw, path_range, plain_len)?;
     Ok(Target { authority: Some(authority_start..authority_end), host_len, ..target })
 }
 

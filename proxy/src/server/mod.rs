@@ -343,8 +343,8 @@ impl Server {
 
     async fn refresh_names(&mut self) {
         if resolve::refresh(&self.config, &mut self.resolved, Instant::now()).await {
-            tracing::info!("names resolve to new addresses");
             self.publish();
+            tracing::info!("names resolve to new addresses");
         }
         self.report_names();
     }

@@ -1,7 +1,12 @@
 //! A request sent upstream and its response brought back: connections tried, the head sent, interim responses passed
 //! on, the final response handed to `relay` or `tunnel`.
 
-use std::{future::poll_fn, rc::Rc, task::Poll, time::Instant};
+use std::{
+    future::poll_fn,
+    rc::Rc,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode, Version};
@@ -229,7 +234,9 @@ async fn respond(
     worker.buffers.give_spare(response.into_spare());
     relay::download(this.client, &upstream, (&mut bytes, &mut body, framing), out, this.timeouts, progress)
         .await?;
-    let clean = bytes.is_empty() && reusable && upload.is_none_or(|upload| upload.is_complete());
+    let whole = reusable && upload.is_none_or(|upload| upload.is_complete());
+    // What lies behind the response, read or not, must never be taken for the next one.
+    let clean = whole && bytes.is_empty() && upstream.is_drained();
     worker.buffers.give_read(bytes);
     drop(upstream);
     if clean {
@@ -261,6 +268,13 @@ async fn final_head(
     // While the client sends its body, that is where its leaving is noticed.
     let mut watching = upload.is_none();
     let mut at = HEADROOM_BYTES;
+    let full = this.timeouts.response_head;
+    // The clock is read again only when a head did not come at once.
+    let left = || match upload.map_or(Some(sent), Upload::ended) {
+        Some(since) => full.saturating_sub(worker.now().duration_since(since)),
+        None => full,
+    };
+    let mut waited = false;
     for _ in 0..INTERIM_RESPONSES_MAX {
         let mut scan = HeadScan::response();
         let (start, end) = loop {
@@ -271,7 +285,9 @@ async fn final_head(
             {
                 break (at + start, at + end);
             }
-            await_response(this, upstream, &mut watching, upload).await?;
+            let wait = if waited { left() } else { full };
+            waited = true;
+            await_response(this, upstream, &mut watching, upload, wait).await?;
             if bytes.is_empty() {
                 progress.phases.first_byte_us = worker.now().duration_since(sent).as_micros() as u64;
                 *bytes = worker.buffers.take_read();
@@ -322,32 +338,36 @@ fn malformed(error: crate::http::HeadError) -> Failure {
     })
 }
 
-/// Waits for the first bytes of a response, or for the client to leave. The time counts from the end of the request.
+/// Waits for bytes of a response, or for the client to leave. The time counts from the end of the request.
 async fn await_response(
     this: &Forward<'_>,
     upstream: &Socket,
     watching: &mut bool,
     upload: Option<&Upload>,
+    wait: Duration,
 ) -> Result<(), Failure> {
     let client = this.client;
-    let wait = this.timeouts.response_head;
     loop {
+        let sending = upload.is_some_and(|upload| !upload.is_over());
         let waiting = poll_fn(|cx| {
             if let Poll::Ready(result) = upstream.poll_readable(cx) {
-                return Poll::Ready(result.map_err(|_| Failure::UpstreamClosed));
+                return Poll::Ready(result.map(|()| true).map_err(|_| Failure::UpstreamClosed));
             }
             if *watching && client_left(&client.socket, cx, watching) {
                 return Poll::Ready(Err(Failure::ClientGone));
             }
-            Poll::Pending
+            // The request has come to its end: only now the upstream's time begins.
+            if sending && upload.is_none_or(Upload::is_over) { Poll::Ready(Ok(false)) } else { Poll::Pending }
         });
         match client.timer.within(wait, waiting).await {
-            Ok(result) => return result,
+            Ok(Ok(true)) => return Ok(()),
+            Ok(Ok(false)) => {}
+            Ok(Err(failure)) => return Err(failure),
             Err(_) if client.worker.cutting() || client.timer.cap_passed() => {
                 return Err(client.late(Failure::Draining));
             }
-            // The request is still on its way, at the client's pace: the upstream's time has not begun.
-            Err(_) if upload.is_some_and(|upload| !upload.is_over()) => {}
+            // The request is still on its way, at the client's pace.
+            Err(_) if sending => {}
             Err(_) => return Err(Failure::UpstreamSlow(UpstreamWait::Head)),
         }
     }

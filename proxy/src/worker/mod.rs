@@ -239,6 +239,7 @@ impl Worker {
 
     /// Runs until the process ends; returns only when the worker has been told to cut and everything has ended.
     async fn run(self: Rc<Self>, bound: Vec<Bound>) {
+        let _record = LeftBehind(Rc::clone(&self));
         for bound in bound {
             listener::start(&self, bound);
         }
@@ -258,7 +259,6 @@ impl Worker {
                 self.pools.borrow().values().for_each(|pool| pool.expire(counters, now));
             }
             if self.cutting() && self.connections.get() == 0 {
-                self.recorder.borrow_mut().retire();
                 return;
             }
         }
@@ -300,6 +300,18 @@ impl Worker {
         counters.upstream_connections_idle.set(idle);
         counters.queue_length.set(waiting);
         counters.connections_active.set(self.connections.get());
+    }
+}
+
+/// Leaves the worker's record to its successor, or to the last report, however the worker ends: tasks that still
+/// wait, and the worker with them, are never dropped.
+struct LeftBehind(Rc<Worker>);
+
+impl Drop for LeftBehind {
+    fn drop(&mut self) {
+        if let Ok(mut recorder) = self.0.recorder.try_borrow_mut() {
+            recorder.retire();
+        }
     }
 }
 

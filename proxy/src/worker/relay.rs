@@ -5,7 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::{Buf, BytesMut};
@@ -178,8 +178,8 @@ pub struct Upload {
     passed: u64,
     /// All of it has gone upstream.
     complete: Cell<bool>,
-    /// Nothing more will go: complete, or the upstream takes no more.
-    over: Cell<bool>,
+    /// When it was clear that nothing more will go: all of it has, or the upstream takes no more.
+    ended: Cell<Option<Instant>>,
     /// A deadline slot of its own: the response has the connection's.
     timer: super::deadline::Timer,
 }
@@ -191,14 +191,19 @@ impl Upload {
             remaining: Cell::new(remaining),
             passed,
             complete: Cell::new(false),
-            over: Cell::new(false),
+            ended: Cell::new(None),
             timer: client.worker.deadlines.timer(),
         }
     }
 
     /// Whether nothing more of it will go upstream.
     pub fn is_over(&self) -> bool {
-        self.over.get()
+        self.ended.get().is_some()
+    }
+
+    /// When that became so.
+    pub fn ended(&self) -> Option<Instant> {
+        self.ended.get()
     }
 
     /// Whether all of it has gone upstream.
@@ -222,12 +227,12 @@ impl Upload {
         match sending.poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(complete)) => {
-                self.over.set(true);
+                self.ended.set(Some(Instant::now()));
                 self.complete.set(complete);
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(failure)) => {
-                self.over.set(true);
+                self.ended.set(Some(Instant::now()));
                 Poll::Ready(Err(failure))
             }
         }

@@ -4,7 +4,7 @@ use std::{io, rc::Rc};
 
 use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder, time::TimeDriver};
 
-use super::{Bound, Setup, Worker};
+use super::{Bound, Setup, Worker, socket};
 use crate::{control::config::Driver, observe::AccessLogHandle};
 
 /// Submission entries of a ring: what one turn of a loop can hand over with one call.
@@ -98,8 +98,18 @@ fn build(chosen: Chosen) -> io::Result<Loop> {
     }
 }
 
+/// Ends what a worker leaves behind that a panic has ended, and nothing when it has ended in order.
+struct LastWill;
+
+impl Drop for LastWill {
+    fn drop(&mut self) {
+        socket::end_all();
+    }
+}
+
 /// Runs one worker on this thread until it has been told to end. The ring is built here, on the thread that uses it.
 pub fn run(chosen: Chosen, setup: Setup, log: Option<AccessLogHandle>, bound: Vec<Bound>) -> io::Result<()> {
+    let _last_will = LastWill;
     let mut event_loop = build(chosen)?;
     let worker = async move {
         let worker: Rc<Worker> = Worker::new(setup, log);

@@ -11,7 +11,7 @@ use std::{
     future::{Future, poll_fn},
     io,
     net::SocketAddr,
-    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -35,11 +35,46 @@ pub enum WriteError {
     Slow,
 }
 
+thread_local! {
+    /// One bit for each descriptor that a `Socket` of this thread holds: touched when one comes and when one goes.
+    static HELD: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
+
+fn note_held(fd: RawFd, held: bool) {
+    let (Ok(word), bit) = (usize::try_from(fd / 64), 1 << (fd % 64)) else { return };
+    // While the thread ends there may be no list any more, and nobody who asks.
+    let _ = HELD.try_with(|list| {
+        let mut list = list.borrow_mut();
+        if list.len() <= word {
+            list.resize(word + 1, 0);
+        }
+        if let Some(word) = list.get_mut(word) {
+            *word = if held { *word | bit } else { *word & !bit };
+        }
+    });
+}
+
+/// Ends every connection that this thread still holds. After a panic outside a connection the event loop is gone, but
+/// its tasks, which wait, are never dropped: without this their peers would wait for ever as well.
+pub fn end_all() {
+    HELD.with_borrow(|list| {
+        for (word, bits) in list.iter().enumerate() {
+            for bit in (0..64).filter(|bit| bits & (1 << bit) != 0) {
+                // Not closed: the tasks that are left behind own the descriptors.
+                // SAFETY: a system call on a number; those in the list are open sockets of ours.
+                unsafe { libc::shutdown((word * 64 + bit) as RawFd, libc::SHUT_RDWR) };
+            }
+        }
+    });
+}
+
 /// A connected stream socket.
 pub struct Socket {
     stream: Rc<UnsafeCell<TcpStream>>,
     watch: RefCell<Option<ReusableLocalBoxFuture<io::Result<()>>>>,
     armed: Cell<bool>,
+    /// The last read took all that there was room for: more may be there already.
+    full: Cell<bool>,
 }
 
 impl Socket {
@@ -58,10 +93,12 @@ impl Socket {
     }
 
     fn new(stream: TcpStream) -> Socket {
+        note_held(stream.as_raw_fd(), true);
         Socket {
             stream: Rc::new(UnsafeCell::new(stream)),
             watch: RefCell::new(None),
             armed: Cell::new(false),
+            full: Cell::new(false),
         }
     }
 
@@ -119,7 +156,10 @@ impl Socket {
     /// Takes what is there into the spare capacity of `buf`, without waiting. `Ok(0)` is the end of the stream (or a
     /// buffer without room, which callers never pass); `WouldBlock` means nothing is there.
     pub fn try_read(&self, buf: &mut BytesMut) -> io::Result<usize> {
-        let read = SockRef::from(&self.fd()).recv_with_flags(buf.spare_capacity_mut(), libc::MSG_DONTWAIT)?;
+        let room = buf.spare_capacity_mut();
+        let length = room.len();
+        let read = SockRef::from(&self.fd()).recv_with_flags(room, libc::MSG_DONTWAIT)?;
+        self.full.set(read == length);
         // SAFETY: the kernel has filled `read` bytes of the spare capacity.
         unsafe { buf.set_len(buf.len() + read) };
         Ok(read)
@@ -134,6 +174,12 @@ impl Socket {
                 result => return result,
             }
         }
+    }
+
+    /// Whether nothing more had come when the last read was done. That read shows it, unless it was full: then the
+    /// socket is asked.
+    pub fn is_drained(&self) -> bool {
+        !self.full.get() || matches!(self.peek(), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// What a read would find, without taking anything: `WouldBlock`, an end (0), bytes, or an error.
@@ -226,6 +272,12 @@ impl Socket {
     /// Makes the close send a reset, so that the peer cannot take what it got for a complete message.
     pub fn reset_on_close(&self) {
         let _ = SockRef::from(&self.fd()).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        note_held(self.fd().as_raw_fd(), false);
     }
 }
 

@@ -19,7 +19,9 @@
 #[macro_use]
 mod harness;
 
+mod cli;
 mod endpoints;
+mod faults;
 mod http1;
 mod names;
 mod pool;

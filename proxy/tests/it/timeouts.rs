@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::harness::{
     Client, End, Origin, Proxy, Setup,
-    replies::{GET, OK, get},
+    replies::{GET, OK},
 };
 
 /// Every timeout, by its key in the config.
@@ -29,20 +29,11 @@ pub fn only(proxy: &Proxy, timeout: &str) {
     assert_eq!(TIMEOUTS.iter().filter(counted).collect::<Vec<_>>(), [&timeout]);
 }
 
-/// Whether the peer says something, or ends the stream, within `wait`.
-fn stirs(client: &Client, wait: Duration) -> bool {
-    client.socket().set_read_timeout(Some(wait)).unwrap();
-    let mut byte = [std::mem::MaybeUninit::uninit()];
-    let peeked = client.socket().recv_with_flags(&mut byte, libc::MSG_PEEK);
-    client.socket().set_read_timeout(Some(crate::harness::PATIENCE)).unwrap();
-    peeked.is_ok()
-}
-
 /// Sends `bytes`, one by one and slowly, until the peer says something. They have to be more than it has patience for.
 #[track_caller]
 fn drip(client: &mut Client, bytes: impl IntoIterator<Item = u8>) {
     for byte in bytes {
-        if !client.try_send([byte]) || stirs(client, Duration::from_millis(10)) {
+        if !client.try_send([byte]) || client.stirs(Duration::from_millis(10)) {
             return;
         }
     }
@@ -106,11 +97,11 @@ both_drivers! {
     /// It bounds the pauses, not the whole.
     fn a_body_that_goes_on_is_not_idle(driver) {
         let origin = Origin::replies(&[OK]);
-        let proxy = Setup::to(&origin).listener("timeouts.request_body_idle = \"300ms\"").start(driver);
+        let proxy = Setup::to(&origin).listener("timeouts.request_body_idle = \"1s\"").start(driver);
         let mut client = proxy.connect();
-        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 40\r\n\r\n");
-        for _ in 0..40 {
-            assert!(!stirs(&client, Duration::from_millis(15)));
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n");
+        for _ in 0..12 {
+            assert!(!client.stirs(Duration::from_millis(100)), "{:?}", client.read_response());
             client.send("x");
         }
         client.read_response().expect(200);
@@ -139,11 +130,11 @@ both_drivers! {
     /// Longer than the time after which a connection gives up its buffers.
     fn keep_alive_of_a_connection_at_rest(driver) {
         let origin = Origin::replies(&[OK]);
-        let proxy = Setup::to(&origin).listener("timeouts.keep_alive = \"900ms\"").start(driver);
+        let proxy = Setup::to(&origin).listener("timeouts.keep_alive = \"2s\"").start(driver);
         let (mut client, mut other) = (proxy.connect(), proxy.connect());
         client.send(GET);
         client.read_response().expect(200);
-        assert!(!stirs(&client, Duration::from_millis(600)));
+        assert!(!client.stirs(Duration::from_millis(600)));
         client.send(GET);
         client.read_response().expect(200);
         client.expect_eof();
@@ -209,15 +200,15 @@ both_drivers! {
     /// It is the upstream's time: it begins when the upstream has the request, however long the client took.
     fn response_head_counts_from_the_end_of_the_request(driver) {
         let origin = Origin::manual();
-        let proxy = Setup::to(&origin).upstream("timeouts.response_head = \"600ms\"").start(driver);
+        let proxy = Setup::to(&origin).upstream("timeouts.response_head = \"2s\"").start(driver);
         let mut client = proxy.connect();
         client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1");
         let mut upstream = origin.accept();
         upstream.read_until(b"\r\n\r\n1");
-        assert!(!stirs(&client, Duration::from_millis(450)));
+        assert!(!client.stirs(Duration::from_millis(1500)));
         client.send("2");
         upstream.read_until(b"2");
-        assert!(!stirs(&client, Duration::from_millis(350)), "{:?}", client.read_head());
+        assert!(!client.stirs(Duration::from_millis(1000)), "{:?}", client.read_head());
         upstream.send(OK);
         client.read_response().expect(200);
     }

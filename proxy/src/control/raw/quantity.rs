@@ -83,32 +83,55 @@ impl Spec for Time {
 /// # Errors
 /// A hint.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    const UNITS: &str = "a number and one of ms, s, m, h, d, as \"1.5s\" or \"1m30s\"";
-    let (mut rest, mut seconds) = (text, 0.0);
-    if rest.is_empty() {
-        return Err(UNITS.to_owned());
+    if !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit()) {
+        return Err(format!("write \"{text}s\" or \"{text}ms\""));
     }
+    let seconds = sum_of_parts(text).ok_or_else(|| {
+        let meant = in_short(text);
+        match sum_of_parts(&meant) {
+            Some(_) => format!("write \"{meant}\""),
+            None => "a number and one of ms, s, m, h, d, as \"1.5s\" or \"1m30s\"".to_owned(),
+        }
+    })?;
+    // Rounded to a microsecond, so that 0.1 s is 100 ms and not a hair off.
+    Duration::try_from_secs_f64((seconds * 1e6).round() / 1e6).map_err(|_| "it is far too long".to_owned())
+}
+
+/// The seconds of numbers with units, one after the other.
+fn sum_of_parts(text: &str) -> Option<f64> {
+    let (mut rest, mut seconds) = (text, 0.0);
     while !rest.is_empty() {
-        let (number, after) = split_number(rest).ok_or_else(|| UNITS.to_owned())?;
-        let letters = after.find(|it: char| !it.is_ascii_alphabetic()).unwrap_or(after.len());
-        let (unit, after) = after.split_at(letters);
-        let Some((_, factor)) = DURATION_UNITS.iter().find(|(name, _)| *name == unit) else {
-            let meant = match unit.to_ascii_lowercase().as_str() {
-                "" => return Err(format!("write \"{text}s\" or \"{text}ms\"")),
-                "sec" | "secs" | "second" | "seconds" => "s",
-                "min" | "mins" | "minute" | "minutes" => "m",
-                "hour" | "hours" | "hr" => "h",
-                "day" | "days" => "d",
-                "msec" | "millis" | "milliseconds" => "ms",
-                _ => return Err(UNITS.to_owned()),
-            };
-            return Err(format!("write \"{}\"", text.replacen(unit, meant, 1)));
-        };
+        let (number, after) = split_number(rest)?;
+        let (unit, after) =
+            after.split_at(after.find(|it: char| !it.is_ascii_alphabetic()).unwrap_or(after.len()));
+        let (_, factor) = DURATION_UNITS.iter().find(|(name, _)| *name == unit)?;
         seconds += number * factor;
         rest = after;
     }
-    // Rounded to a microsecond, so that 0.1 s is 100 ms and not a hair off.
-    Duration::try_from_secs_f64((seconds * 1e6).round() / 1e6).map_err(|_| "it is far too long".to_owned())
+    (!text.is_empty()).then_some(seconds)
+}
+
+/// Units that are written out or apart, as we write them: `1 Minute` is `1m`.
+fn in_short(text: &str) -> String {
+    let mut short = String::new();
+    let mut rest: &str = &text.to_ascii_lowercase().replace([' ', '_', ','], "");
+    while !rest.is_empty() {
+        let letters = rest.find(|it: char| it.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let (number, after) = rest.split_at(letters);
+        let (unit, after) =
+            after.split_at(after.find(|it: char| !it.is_ascii_alphabetic()).unwrap_or(after.len()));
+        short.push_str(number);
+        short.push_str(match unit {
+            "sec" | "secs" | "second" | "seconds" => "s",
+            "min" | "mins" | "minute" | "minutes" => "m",
+            "hour" | "hours" | "hr" | "hrs" => "h",
+            "day" | "days" => "d",
+            "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => "ms",
+            other => other,
+        });
+        rest = after;
+    }
+    short
 }
 
 /// A duration as the config writes it.
@@ -158,7 +181,7 @@ impl Spec for Size {
     fn schema(&self, _: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [
             { "type": "integer", "minimum": self.min, "maximum": self.max },
-            { "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? ?(B|kB|KB|MB|GB|KiB|MiB|GiB)$", "examples": ["64KiB", "1MiB", "10MB"] },
+            { "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *(B|kB|KB|MB|GB|KiB|MiB|GiB)?$", "examples": ["64KiB", "1MiB", "10MB"] },
         ] })
     }
 }
@@ -236,7 +259,10 @@ mod tests {
         for (text, hint) in [
             ("30", "write \"30s\" or \"30ms\""),
             ("5sec", "write \"5s\""),
-            ("5 minutes", "a number and one of ms, s, m, h, d, as \"1.5s\" or \"1m30s\""),
+            ("5 minutes", "write \"5m\""),
+            ("1 Hour, 30 min", "write \"1h30m\""),
+            ("5S", "write \"5s\""),
+            ("5 parsecs", "a number and one of ms, s, m, h, d, as \"1.5s\" or \"1m30s\""),
             ("", "a number and one of ms, s, m, h, d, as \"1.5s\" or \"1m30s\""),
             ("-1s", "a number and one of ms, s, m, h, d, as \"1.5s\" or \"1m30s\""),
             ("1e3s", "a number and one of ms, s, m, h, d, as \"1.5s\" or \"1m30s\""),

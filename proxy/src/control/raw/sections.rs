@@ -99,7 +99,7 @@ section! {
     pub(crate) struct Listener {
         /// Its name in logs and metrics; no two listeners share one.
         name: String, required, NAME;
-        /// "0.0.0.0:8080", "[::]:8080" or "unix:/PATH".
+        /// "0.0.0.0:8080", "[::]:8080" (IPv6 and IPv4) or "unix:/PATH".
         address: Address, required, LISTEN;
         /// Client connections open at a time, over all workers; beyond it 503 and close.
         max_connections: u64, default(100_000), count(1, CONNECTIONS_MAX);

@@ -48,6 +48,11 @@ pub(crate) fn nearest<'k>(given: &str, known: &[&'k str]) -> Option<&'k str> {
     if let Some(ours) = other.into_iter().find(|it| known.contains(it)) {
         return known.iter().find(|it| **it == ours).copied();
     }
+    if given_plain.chars().count() >= 3
+        && let Some(longer) = known.iter().find(|it| plain(it).starts_with(&given_plain))
+    {
+        return Some(longer);
+    }
     let by_distance = known.iter().map(|it| (distance(&given_plain, &plain(it)), it));
     let (distance, nearest) = by_distance.min_by_key(|(distance, _)| *distance)?;
     (distance <= (given.chars().count() / 3).clamp(1, 3)).then_some(*nearest)
@@ -93,6 +98,7 @@ mod tests {
             ("listen", Some("address")),
             ("servers", Some("endpoints")),
             ("host", Some("hosts")),
+            ("max_conn", Some("max_connections")),
             ("colour", None),
             ("", None),
             ("x", None),

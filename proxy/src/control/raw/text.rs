@@ -164,11 +164,10 @@ fn parse_listen(text: &str) -> Result<Address, Fault> {
         return Ok(Address::Tcp(address));
     }
     let fault = |hint: String| Fault::new(format!("{text:?} is not an address to listen on"), hint);
-    let port = text.trim_start_matches(['*', ':']);
+    let port = text.strip_prefix('*').unwrap_or(text);
+    let port = port.strip_prefix(':').unwrap_or(port);
     if !port.is_empty() && port.bytes().all(|it| it.is_ascii_digit()) {
-        return Err(fault(format!(
-            "write \"0.0.0.0:{port}\" for all IPv4 addresses, \"[::]:{port}\" for IPv6"
-        )));
+        return Err(fault(format!("write \"0.0.0.0:{port}\" for IPv4, \"[::]:{port}\" for IPv6 as well")));
     }
     match parse_target(text) {
         Ok(Target::Name(name)) if &*name.host == "localhost" => {

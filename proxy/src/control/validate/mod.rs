@@ -101,8 +101,8 @@ impl Names {
     }
 }
 
-/// Two listeners, or a listener and the admin listener, can't have the same address. An IPv4 wildcard takes a port of
-/// every IPv4 address, and the same for IPv6; port 0 is any free port and never the same twice.
+/// Two listeners, or a listener and the admin listener, can't have the same address. 0.0.0.0 takes a port of every
+/// IPv4 address, [::] of every address at all; port 0 is any free port and never the same twice.
 fn addresses_once(root: &Root, findings: &mut Findings) {
     let admin = root.admin.value.as_ref().map(|it| &it.address);
     let all = good(items(&root.listeners)).map(|it: &Listener| &it.address).chain(admin);
@@ -112,7 +112,7 @@ fn addresses_once(root: &Root, findings: &mut Findings) {
         if let Some((other, place)) = seen.iter().find(|(other, _)| overlap(other, address)) {
             let same = if *other == address { "is in use twice" } else { "overlaps with another" };
             let made = findings.error(field.place, format!("this address {same}"));
-            made.other(*place).hint("give each listener an address of its own");
+            made.other(*place).hint("each listener needs an address of its own, and [::] takes IPv4 as well");
         }
         seen.push((address, field.place));
     }
@@ -122,9 +122,10 @@ fn overlap(a: &Address, b: &Address) -> bool {
     match (a, b) {
         (Address::Unix(a), Address::Unix(b)) => a == b,
         (Address::Tcp(a), Address::Tcp(b)) => {
-            let any = |it: &SocketAddr| it.ip().is_unspecified();
-            let same_ip = a.ip() == b.ip() || (a.is_ipv4() == b.is_ipv4() && (any(a) || any(b)));
-            a.port() == b.port() && a.port() != 0 && same_ip
+            let takes = |it: &SocketAddr, other: &SocketAddr| {
+                it.ip() == other.ip() || (it.ip().is_unspecified() && (it.is_ipv6() || other.is_ipv4()))
+            };
+            a.port() == b.port() && a.port() != 0 && (takes(a, b) || takes(b, a))
         }
         _ => false,
     }

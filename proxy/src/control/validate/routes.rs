@@ -50,15 +50,15 @@ pub(super) fn validate(root: &Root, findings: &mut Findings) -> Option<Vec<Route
         routes.push(route(raw, &mut upstreams, findings));
     }
     if root.routes.value.as_ref().is_some_and(Vec::is_empty) {
-        let made =
-            findings.warn(root.routes.place, "there are no routes: every request will be answered 404");
+        let message = "there are no routes: every request will be answered 404";
+        let made = findings.warn(root.routes.place, message);
+        let made = if root.routes.given { made } else { made.below("routes") };
         made.hint("add a [[routes]] table");
     }
     for (raw, used) in good(items(&root.upstreams)).zip(&upstreams.used) {
         if let (Some(name), false) = (&raw.name.value, used) {
-            findings
-                .warn(raw.name.place, format!("no route uses the upstream `{name}`"))
-                .hint("leave it out, or route to it");
+            let made = findings.warn(raw.name.place, format!("no route uses the upstream `{name}`"));
+            made.hint("leave it out, or route to it");
         }
     }
     routes.into_iter().collect()
@@ -204,10 +204,11 @@ fn split(
 }
 
 fn redirect(raw: &RawRedirect, route: &Raw, findings: &mut Findings) -> Option<Redirect> {
-    needs_prefix(&raw.path_prefix, &route.r#match, findings);
     if raw.path.given && raw.path_prefix.given {
         let made = findings.error(raw.path_prefix.place, "`path_prefix` beside `path`");
         made.hint("`path` replaces the whole path, `path_prefix` its start: leave one out");
+    } else {
+        needs_prefix(&raw.path_prefix, &route.r#match, findings);
     }
     let changes_host_only = !raw.scheme.given && !raw.path.given && !raw.path_prefix.given;
     let hosts = route.r#match.value.iter().flat_map(|it| it.hosts.value.iter().flatten());

@@ -9,6 +9,7 @@ pub use response::{BodyOut, ConnectionField, ResponseEncoding, encode_interim, e
 use super::{bytes, edits::HeaderEdits, field::Line};
 
 /// Appends all parts.
+#[inline(always)]
 fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     for part in parts {
         out.extend_from_slice(part);
@@ -16,6 +17,7 @@ fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
 }
 
 /// Appends one field line.
+#[inline(always)]
 fn put_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     put(out, &[name, b": ", value, b"\r\n"]);
 }

@@ -27,6 +27,9 @@ pub enum BodyOut {
     /// With the framing fields that the upstream sent: right for a body passed on in the framing it came in, and for
     /// a response to HEAD or a 304, whose fields describe a body that is not there.
     AsReceived,
+    /// As received for a 1.0 client, who must not be sent `Transfer-Encoding` (RFC 9112 section 6.1) even where it only
+    /// describes a body that is not there: `Content-Length` alone stays.
+    LengthOnly,
     /// In chunks, whatever the upstream's framing was.
     Chunked,
     /// Until the connection closes: no framing fields.
@@ -65,7 +68,7 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, how: &ResponseEnc
     let bodiless = head.status.is_informational() || head.status == StatusCode::NO_CONTENT;
     // A 426 must say what to upgrade to (RFC 9110 section 15.5.22).
     let upgrades = how.connection == ConnectionField::Upgrade || head.status == StatusCode::UPGRADE_REQUIRED;
-    let keeps_length = how.body == BodyOut::AsReceived && !bodiless;
+    let keeps_length = matches!(how.body, BodyOut::AsReceived | BodyOut::LengthOnly) && !bodiless;
     let mut copier = Copier::new(out, &head.raw);
     let mut found = Found::default();
     for line in &head.lines {

@@ -70,12 +70,16 @@ fn framing(status: &str, fields: &str, method: &Method, body: BodyOut) -> String
 
 #[test]
 fn bodies_are_framed_as_asked() {
-    use BodyOut::{AsReceived, Chunked, UntilClose};
+    use BodyOut::{AsReceived, Chunked, LengthOnly, UntilClose};
     let (length, chunked) = ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n");
     let cases = [
         ("200 OK", length, Method::GET, AsReceived, "Content-Length: 5"),
         ("200 OK", chunked, Method::GET, AsReceived, "Transfer-Encoding: chunked"),
         ("200 OK", "", Method::GET, AsReceived, ""),
+        ("200 OK", length, Method::GET, LengthOnly, "Content-Length: 5"),
+        ("200 OK", chunked, Method::HEAD, LengthOnly, ""),
+        ("304 Not Modified", chunked, Method::GET, LengthOnly, ""),
+        ("204 No Content", length, Method::GET, LengthOnly, ""),
         ("200 OK", length, Method::GET, Chunked, "Transfer-Encoding: chunked"),
         ("200 OK", chunked, Method::GET, Chunked, "Transfer-Encoding: chunked"),
         ("200 OK", "", Method::GET, Chunked, "Transfer-Encoding: chunked"),

@@ -136,6 +136,18 @@ proptest! {
     }
 
     #[test]
+    fn the_map_holds_the_lines(request in good_request()) {
+        let head = parse(&request).map_err(|error| TestCaseError::fail(format!("{request:?}: {error}")))?;
+        let map = head.headers();
+        prop_assert_eq!(map.len(), head.lines.len());
+        for name in map.keys() {
+            let same = |line: &&crate::http::Line| line.name(&head.raw).eq_ignore_ascii_case(name.as_str().as_bytes());
+            let values = head.lines.iter().filter(same).map(|line| line.value(&head.raw));
+            prop_assert!(values.eq(map.get_all(name).iter().map(::http::HeaderValue::as_bytes)));
+        }
+    }
+
+    #[test]
     fn what_is_written_reads_the_same(request in good_request(), trusted in any::<bool>()) {
         let head = parse(&request).map_err(|error| TestCaseError::fail(format!("{request:?}: {error}")))?;
         let edits = HeaderEdits::default();

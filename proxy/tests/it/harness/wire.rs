@@ -362,6 +362,20 @@ impl Wire {
             && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
+    /// Whether the peer says something, or ends the stream, within `wait`. Takes nothing.
+    pub fn stirs(&self, wait: Duration) -> bool {
+        self.socket.set_read_timeout(Some(wait)).unwrap();
+        let peeked = loop {
+            match self.socket.peek(&mut [std::mem::MaybeUninit::uninit()]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                peeked => break peeked,
+            }
+        };
+        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        // A reset is an end as well.
+        !peeked.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
+    }
+
     /// Ends our direction.
     pub fn finish(&self) {
         let _ = self.socket.shutdown(Shutdown::Write);

@@ -3,9 +3,13 @@
 mod accepted_heads;
 mod bodies_cut;
 mod body_limits;
+mod early_responses;
+mod interim;
+mod keep_alive;
 mod large_bodies;
 mod refused_cases;
 mod refused_chunks;
 mod refused_heads;
 mod request_bodies;
 mod response_bodies;
+mod upgrade;

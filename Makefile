@@ -1,0 +1,50 @@
+# The same verbs for people and for CI.
+CARGO ?= cargo
+FUZZ_SECONDS ?= 10
+FUZZ_TARGETS = $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
+
+.PHONY: all check test lint doc fuzz bench loadtest compare smoke clean
+
+all: check
+
+# Compiles everything, runs nothing.
+check:
+	$(CARGO) check --workspace --all-targets
+
+# Unit, integration, tidy and documentation tests.
+test:
+	$(CARGO) test --workspace
+
+# Format, clippy and rustdoc, warnings denied.
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+doc:
+	$(CARGO) doc --workspace --no-deps --open
+
+# Every fuzz target for FUZZ_SECONDS. Needs `cargo install cargo-fuzz`; RUSTC_BOOTSTRAP lets stable build sanitizers.
+fuzz:
+	for target in $(FUZZ_TARGETS); do \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
+# Route selection at 10 to 10,000 routes.
+bench:
+	$(CARGO) bench -p ringlane --bench route
+
+# The main job end to end: see scripts/loadtest.sh --help.
+loadtest:
+	scripts/loadtest.sh
+
+# Beside nginx, HAProxy and the floor, in every scenario of the targets.
+compare:
+	scripts/compare.sh
+
+# A short load test: that it works, not how fast it is.
+smoke:
+	scripts/loadtest.sh --duration 1s --warmup 200ms --rounds 1 --connections 1,64
+
+clean:
+	$(CARGO) clean
