@@ -276,10 +276,10 @@ impl Drop for Socket {
     }
 }
 
-/// The address of a peer, as text for logs and `X-Forwarded-For`.
+/// The address of a peer, as text for logs and `X-Forwarded-For`; on a unix socket `unknown`, the word of RFC 7239.
 pub fn peer_text(address: &socket2::SockAddr) -> (Option<SocketAddr>, String) {
     match address.as_socket() {
         Some(socket) => (Some(socket), socket.ip().to_canonical().to_string()),
-        None => (None, "unix".to_owned()),
+        None => (None, "unknown".to_owned()),
     }
 }

@@ -21,6 +21,7 @@
 mod harness;
 
 mod cli;
+mod clients;
 mod endpoints;
 mod faults;
 mod http1;
