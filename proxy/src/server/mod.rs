@@ -25,6 +25,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::oneshot;
+
 use self::{
     bind::Sockets,
     signals::{Asked, Signals},
@@ -169,9 +171,7 @@ impl Server {
         };
         server.announce(chosen, &reason);
         server.admin(chosen, reason)?;
-        for index in 0..server.threads.len() {
-            server.start_worker(index).map_err(system(format!("worker {index} can't start")))?;
-        }
+        server.start_workers().await?;
         server.board.process().workers.set(server.threads.len() as u64);
         server.board.process().config_generation.set(1);
         server.ready.store(true, Ordering::Release);
@@ -266,7 +266,25 @@ impl Server {
         }
     }
 
-    fn start_worker(&mut self, index: usize) -> io::Result<()> {
+    /// Starts all workers, and waits until each has its event loop.
+    async fn start_workers(&mut self) -> Result<(), ServerError> {
+        let mut running = Vec::new();
+        for index in 0..self.threads.len() {
+            running.push(self.start_worker(index).map_err(system(format!("worker {index} can't start")))?);
+        }
+        for started in running {
+            if started.await.is_err()
+                && let Some(ended) = self.threads.ended().await
+            {
+                let fault = ended.fault.unwrap_or_default();
+                let what = format!("worker {} can't start", ended.index);
+                return Err(ServerError::System { what, error: io::Error::other(fault) });
+            }
+        }
+        Ok(())
+    }
+
+    fn start_worker(&mut self, index: usize) -> io::Result<oneshot::Receiver<()>> {
         self.threads.start(index, self.access_log.as_ref().map(AccessLog::handle))
     }
 
@@ -276,7 +294,7 @@ impl Server {
         tracing::error!(worker = index, "worker died: {fault}; starting it again");
         tokio::time::sleep(self.threads.pause_before_restart(index)).await;
         self.board.process().worker_restarts.inc();
-        self.start_worker(index).map_err(system(format!("worker {index} can't start again")))
+        self.start_worker(index).map(drop).map_err(system(format!("worker {index} can't start again")))
     }
 
     /// Lets what is under way finish, up to `shutdown.drain_timeout`; a second signal ends it at once.

@@ -22,6 +22,7 @@ mod harness;
 
 mod cli;
 mod clients;
+mod descriptors;
 mod endpoints;
 mod faults;
 mod http1;
