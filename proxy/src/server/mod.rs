@@ -7,8 +7,12 @@
 //! end:   not ready -> workers drain -> deadline -> workers cut -> last report -> exit line
 //! ```
 
+#![expect(clippy::disallowed_types, reason = "between the control thread and the admin listener")]
+
 mod bind;
+mod change;
 mod log;
+mod signals;
 mod threads;
 
 use std::{
@@ -18,18 +22,22 @@ use std::{
         Arc, RwLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
-use self::{bind::Sockets, threads::Threads};
+use self::{
+    bind::Sockets,
+    signals::{Asked, Signals},
+    threads::Threads,
+};
 use crate::{
     control::{
         Identities, Resolved,
         admin::{self, AdminListener, AdminState},
         compile,
-        config::{self, Config, ConfigError},
+        config::{self, Config},
         publish::Published,
         resolve,
     },
@@ -102,45 +110,6 @@ fn raise_open_files() {
     }
 }
 
-struct Signals {
-    term: Signal,
-    int: Signal,
-    hup: Signal,
-    usr1: Signal,
-}
-
-/// What a signal asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    End,
-    Reload,
-    Report,
-}
-
-impl Signals {
-    fn new() -> io::Result<Signals> {
-        Ok(Signals {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-            hup: signal(SignalKind::hangup())?,
-            usr1: signal(SignalKind::user_defined1())?,
-        })
-    }
-
-    async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.term.recv() => Asked::End,
-            _ = self.int.recv() => Asked::End,
-            _ = self.hup.recv() => Asked::Reload,
-            _ = self.usr1.recv() => Asked::Report,
-        }
-    }
-
-    async fn end(&mut self) {
-        while self.next().await != Asked::End {}
-    }
-}
-
 /// The control thread's state.
 struct Server {
     path: PathBuf,
@@ -202,9 +171,7 @@ impl Server {
         };
         server.announce(chosen, &reason);
         server.admin(chosen, reason)?;
-        for index in 0..server.threads.len() {
-            server.start_worker(index).map_err(system(format!("worker {index} can't start")))?;
-        }
+        server.start_workers().await?;
         server.board.process().workers.set(server.threads.len() as u64);
         server.board.process().config_generation.set(1);
         server.ready.store(true, Ordering::Release);
@@ -291,79 +258,6 @@ impl Server {
         }
     }
 
-    /// Loads the config again. Whatever is wrong with it, the one in force stays.
-    async fn reload(&mut self) {
-        if let Some(log) = &self.access_log {
-            log.reopen();
-        }
-        match config::load(&self.path) {
-            Err(errors) => {
-                self.board.process().reloads_failed.inc();
-                let count = errors.len();
-                tracing::error!(
-                    "reload: {count} errors in {}; the config in force stays",
-                    self.path.display()
-                );
-                errors.iter().for_each(|error: &ConfigError| tracing::error!("{error}"));
-            }
-            Ok(config) => {
-                let before = std::mem::replace(&mut self.config, config);
-                resolve::refresh(&self.config, &mut self.resolved, Instant::now()).await;
-                self.report_names();
-                if self.publish() {
-                    self.board.process().reloads_ok.inc();
-                    self.tell_what_needs_a_restart(&before);
-                    if let Ok(mut masked) = self.masked.write() {
-                        *masked = self.config.masked();
-                    }
-                    tracing::info!("reload: {} routes in force", self.config.routes.len());
-                } else {
-                    self.board.process().reloads_failed.inc();
-                    self.config = before;
-                }
-            }
-        }
-    }
-
-    fn tell_what_needs_a_restart(&self, before: &Config) {
-        let address = |config: &Config| -> Vec<_> {
-            config.listeners.iter().map(|it| (Arc::clone(&it.name), it.address.clone())).collect()
-        };
-        let changed = [
-            ("runtime", before.runtime != self.config.runtime),
-            ("admin", before.admin != self.config.admin),
-            ("log", before.log != self.config.log),
-            ("access_log", before.access_log != self.config.access_log),
-            ("the set or the addresses of listeners", address(before) != address(&self.config)),
-        ];
-        for (what, _) in changed.iter().filter(|(_, changed)| *changed) {
-            tracing::warn!("reload: {what} changed; that takes effect with the next start");
-        }
-    }
-
-    async fn refresh_names(&mut self) {
-        if resolve::refresh(&self.config, &mut self.resolved, Instant::now()).await {
-            self.publish();
-            tracing::info!("names resolve to new addresses");
-        }
-        self.report_names();
-    }
-
-    fn publish(&mut self) -> bool {
-        let generation = self.published.generation() + 1;
-        match compile(&self.config, &self.resolved, &mut self.identities, generation) {
-            Ok(table) => {
-                self.published.publish(table);
-                self.board.process().config_generation.set(generation);
-                true
-            }
-            Err(errors) => {
-                tracing::error!("{}", compile_error(&errors));
-                false
-            }
-        }
-    }
-
     async fn report(&self) {
         let collected = self.board.collect(REPORT_WAIT).await;
         let table = latency_table(&collected.merge());
@@ -372,7 +266,25 @@ impl Server {
         }
     }
 
-    fn start_worker(&mut self, index: usize) -> io::Result<()> {
+    /// Starts all workers, and waits until each has its event loop.
+    async fn start_workers(&mut self) -> Result<(), ServerError> {
+        let mut running = Vec::new();
+        for index in 0..self.threads.len() {
+            running.push(self.start_worker(index).map_err(system(format!("worker {index} can't start")))?);
+        }
+        for started in running {
+            if started.await.is_err()
+                && let Some(ended) = self.threads.ended().await
+            {
+                let fault = ended.fault.unwrap_or_default();
+                let what = format!("worker {} can't start", ended.index);
+                return Err(ServerError::System { what, error: io::Error::other(fault) });
+            }
+        }
+        Ok(())
+    }
+
+    fn start_worker(&mut self, index: usize) -> io::Result<oneshot::Receiver<()>> {
         self.threads.start(index, self.access_log.as_ref().map(AccessLog::handle))
     }
 
@@ -382,7 +294,7 @@ impl Server {
         tracing::error!(worker = index, "worker died: {fault}; starting it again");
         tokio::time::sleep(self.threads.pause_before_restart(index)).await;
         self.board.process().worker_restarts.inc();
-        self.start_worker(index).map_err(system(format!("worker {index} can't start again")))
+        self.start_worker(index).map(drop).map_err(system(format!("worker {index} can't start again")))
     }
 
     /// Lets what is under way finish, up to `shutdown.drain_timeout`; a second signal ends it at once.

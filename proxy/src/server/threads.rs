@@ -7,7 +7,10 @@ use std::{
 };
 
 use core_affinity::CoreId;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    oneshot::{Receiver, channel},
+};
 
 use super::bind::Sockets;
 use crate::{
@@ -79,9 +82,11 @@ impl Threads {
         self.cores.get(index.checked_rem(self.cores.len())?).map(|core| core.id)
     }
 
-    /// Starts one worker, with its end of the access log when there is one.
-    pub fn start(&mut self, index: usize, log: Option<AccessLogHandle>) -> std::io::Result<()> {
-        let Some(setup) = self.setups.get(index).cloned() else { return Ok(()) };
+    /// Starts one worker, with its end of the access log when there is one. What is returned tells when its event loop
+    /// is there, and fails when there is none: the next to end is this worker, then, and says why.
+    pub fn start(&mut self, index: usize, log: Option<AccessLogHandle>) -> std::io::Result<Receiver<()>> {
+        let (started, running) = channel();
+        let Some(setup) = self.setups.get(index).cloned() else { return Ok(running) };
         let bound = self.sockets.for_worker(index)?;
         let (chosen, ended) = (self.chosen, self.ended_tx.clone());
         let core = self.core(index).map(|id| CoreId { id });
@@ -92,7 +97,10 @@ impl Threads {
                 tracing::warn!(worker = index, core = core.id, "can't pin the worker to its core");
             }
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                runtime::run(chosen, setup, log, bound)
+                // Nobody waits for a worker that is started again.
+                runtime::run(chosen, setup, log, bound, || {
+                    let _ = started.send(());
+                })
             }));
             let fault = match result {
                 Ok(Ok(())) => None,
@@ -108,7 +116,7 @@ impl Threads {
         if let Some(started) = self.started.get_mut(index) {
             *started = Instant::now();
         }
-        Ok(())
+        Ok(running)
     }
 
     /// How long to wait before a worker that has died is started again: it is to be no busy loop.

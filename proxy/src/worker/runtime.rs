@@ -107,10 +107,18 @@ impl Drop for LastWill {
     }
 }
 
-/// Runs one worker on this thread until it has been told to end. The ring is built here, on the thread that uses it.
-pub fn run(chosen: Chosen, setup: Setup, log: Option<AccessLogHandle>, bound: Vec<Bound>) -> io::Result<()> {
+/// Runs one worker on this thread until it has been told to end. The ring is built here, on the thread that uses it;
+/// once it is there, `started` is called.
+pub fn run(
+    chosen: Chosen,
+    setup: Setup,
+    log: Option<AccessLogHandle>,
+    bound: Vec<Bound>,
+    started: impl FnOnce(),
+) -> io::Result<()> {
     let _last_will = LastWill;
     let mut event_loop = build(chosen)?;
+    started();
     let worker = async move {
         let worker: Rc<Worker> = Worker::new(setup, log);
         worker.run(bound).await;

@@ -269,6 +269,11 @@ impl Proxy {
         found.unwrap_or_else(|| panic!("no line with {text:?}: {:#?}", self.logs()))
     }
 
+    /// Whether it gets ready. False: it ended before.
+    pub fn is_ready(&self) -> bool {
+        self.stderr.find(PATIENCE, |line| line.contains("ready").then_some(())).is_some()
+    }
+
     /// What it writes to stdout.
     pub fn stdout(&self) -> &Log {
         &self.stdout

@@ -1,0 +1,133 @@
+//! Out of descriptors: nothing spins, nothing is lost, and what is freed is used.
+
+use std::{fs, time::Duration};
+
+use crate::harness::{
+    Client, Confine, Driver, Origin, Proxy, Setup, eventually,
+    replies::{GET, OK},
+};
+
+/// A proxy that may have so many files open, and answers by itself.
+fn with_files(driver: Driver, files: u64) -> Proxy {
+    let toml = "[[listeners]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\n\
+                [[routes]]\nname = \"hello\"\nrespond = { body = \"hello\" }\n";
+    Proxy::launch(driver).confined(Confine::OpenFiles(files)).start(toml)
+}
+
+/// CPU time that the process has used, in clock ticks.
+fn cpu_ticks(proxy: &Proxy) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", proxy.pid())).unwrap();
+    // The name, which may hold spaces, ends in the last bracket.
+    let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+/// The limit of most tests.
+const FILES: u64 = 64;
+
+/// Descriptors that the process can still open. Some that it has inherited may lie beyond its limit.
+fn free_files(proxy: &Proxy) -> u64 {
+    let all = fs::read_dir(format!("/proc/{}/fd", proxy.pid())).unwrap();
+    let numbers = all.filter_map(|file| file.ok()?.file_name().to_str()?.parse::<u64>().ok());
+    FILES - numbers.filter(|number| *number < FILES).count() as u64
+}
+
+/// Clients until the process has no descriptor left, all of them served.
+#[track_caller]
+fn fill(proxy: &Proxy) -> Vec<Client> {
+    let mut clients = Vec::new();
+    while free_files(proxy) > 0 {
+        let mut client = proxy.connect();
+        client.send(GET);
+        client.read_response().expect(200);
+        clients.push(client);
+        assert!(clients.len() <= FILES as usize);
+    }
+    clients
+}
+
+both_drivers! {
+    fn a_client_waits_for_a_descriptor_and_gets_it(driver) {
+        let proxy = with_files(driver, FILES);
+        // A connection to the admin listener needs one as well, so it is there before.
+        let mut admin = Client::connect(&proxy.admin_address());
+        let mut errors = || {
+            admin.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+            let text = admin.read_response().expect(200).text();
+            let line = text.lines().find_map(|line| line.strip_prefix("ringlane_accept_errors_total "));
+            line.unwrap().parse::<u64>().unwrap()
+        };
+        assert_eq!(errors(), 0);
+        let mut clients = fill(&proxy);
+        let mut waiting = proxy.connect();
+        waiting.send(GET);
+        proxy.await_log("can't accept");
+        let (before, errors_before) = (cpu_ticks(&proxy), errors());
+        assert!(!waiting.stirs(Duration::from_millis(1500)));
+        // A loop that does not pause uses all of this time, and fails hundreds of thousands of times.
+        let (used, failed) = (cpu_ticks(&proxy) - before, errors() - errors_before);
+        assert!(used < 75, "{used} ticks of CPU time");
+        assert!((1..100).contains(&failed), "{failed} errors");
+        // Those that are in are served meanwhile.
+        clients[0].send(GET);
+        clients[0].read_response().expect(200);
+        clients.pop();
+        waiting.read_response().expect(200);
+        // One complaint a second, not one for each failure.
+        let complaints = proxy.logs().iter().filter(|line| line.contains("can't accept")).count();
+        assert!(complaints < 20, "{complaints}");
+    }
+
+    fn an_upstream_that_can_not_be_connected_to_is_502(driver) {
+        let origin = Origin::replies(&[OK]);
+        let launch = Proxy::launch(driver).confined(Confine::OpenFiles(FILES));
+        let proxy = launch.start(&Setup::to(&origin).upstream("pool.max_idle = 0").toml());
+        let mut first = proxy.connect();
+        first.send(GET);
+        first.read_response().expect(200);
+        let mut idle: Vec<_> = (0..FILES).map(|_| proxy.connect()).collect();
+        eventually("all are taken", || free_files(&proxy) == 0);
+        first.send(GET);
+        first.read_response().expect(502);
+        // With the descriptors back, so is the service.
+        idle.clear();
+        eventually("freed", || free_files(&proxy) > 8);
+        first.send(GET);
+        first.read_response().expect(200);
+    }
+}
+
+both_drivers! {
+    /// Whatever is missing, and wherever: a process that says that it is ready serves, and one that does not ends.
+    fn a_start_without_descriptors_fails_and_says_so(driver) {
+        let origin = Origin::replies(&[OK]);
+        let mut served = 0;
+        for files in 5..24 {
+            let launch = Proxy::launch(driver).confined(Confine::OpenFiles(files));
+            let mut proxy = launch.spawn(&Setup::to(&origin).toml());
+            if proxy.is_ready() {
+                let mut client = proxy.connect();
+                client.send(GET);
+                let complains = || proxy.logs().iter().any(|line| line.contains("can't accept"));
+                eventually("an answer, or a reason", || !client.is_quiet() || complains());
+                served += 1;
+                continue;
+            }
+            assert!(!proxy.wait_exit().success(), "{files}: {:#?}", proxy.logs());
+            let log = proxy.logs().join(" ");
+            assert!(log.contains("Too many open files"), "{files}: {log}");
+        }
+        assert!((4..18).contains(&served), "{served}");
+    }
+}
+
+both_drivers! {
+    /// The soft limit is made for programs that use select(2).
+    fn the_soft_limit_is_raised_to_the_hard_one(driver) {
+        let proxy = with_files(driver, 4096);
+        let limits = fs::read_to_string(format!("/proc/{}/limits", proxy.pid())).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let numbers: Vec<_> = line.split_whitespace().filter_map(|word| word.parse::<u64>().ok()).collect();
+        assert_eq!(numbers, [4096, 4096]);
+    }
+}
