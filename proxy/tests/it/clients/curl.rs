@@ -24,7 +24,11 @@ both_drivers! {
             ("/a", &["--http1.0"], "GET /a\n[200 1.1 1]"),
             ("/a/../b//c;d", &["--path-as-is"], "GET /a/../b//c;d\n[200 1.1 1]"),
             ("/", &["--data", "hello"], "POST /\nhello[200 1.1 1]"),
-            ("/", &["--request", "PUT", "--data", "hello", "--header", "Transfer-Encoding: chunked"], "PUT /\nhello[200 1.1 1]"),
+            (
+                "/",
+                &["--request", "PUT", "--data", "hello", "--header", "Transfer-Encoding: chunked"],
+                "PUT /\nhello[200 1.1 1]",
+            ),
             ("/", &["--request", "DELETE"], "DELETE /\n[200 1.1 1]"),
             ("/", &["--request", "OPTIONS", "--request-target", "*"], "OPTIONS *\n[200 1.1 1]"),
             ("/", &["--data", "hello", "--header", "Expect: 100-continue"], "POST /\nhello[200 1.1 1]"),
@@ -44,7 +48,16 @@ both_drivers! {
         let proxy = Setup::to(&origin).start(driver);
         let url = |n: u32| format!("http://{}/{n}", proxy.address());
         let urls: Vec<_> = (1..6).map(url).collect();
-        let mut arguments = vec!["--silent", "--show-error", "--max-time", "20", "--noproxy", "*", "--write-out", "%{num_connects} "];
+        let mut arguments = vec![
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "20",
+            "--noproxy",
+            "*",
+            "--write-out",
+            "%{num_connects} ",
+        ];
         arguments.extend(urls.iter().map(String::as_str));
         let Some(ran) = Tool::run("curl", &arguments) else { return };
         assert_eq!(ran.expect_success().replace('\n', ""), "GET /11 GET /20 GET /30 GET /40 GET /50");
@@ -68,7 +81,10 @@ both_drivers! {
     }
 
     fn a_cut_download_is_an_error(driver) {
-        for reply in ["HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"] {
+        for reply in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        ] {
             let reply = reply.to_owned();
             let origin = Origin::serve(move |mut wire: Wire| {
                 wire.read_request();
@@ -77,7 +93,11 @@ both_drivers! {
             let proxy = Setup::to(&origin).start(driver);
             for version in ["--http1.1", "--http1.0"] {
                 let url = format!("http://{}/", proxy.address());
-                let Some(ran) = Tool::run("curl", &["--silent", "--max-time", "20", "--noproxy", "*", version, &url]) else { return };
+                let Some(ran) =
+                    Tool::run("curl", &["--silent", "--max-time", "20", "--noproxy", "*", version, &url])
+                else {
+                    return;
+                };
                 // 18: ended early; 56: reset.
                 assert!(matches!(ran.status.code(), Some(18 | 56)), "{version}: {}", ran.status);
             }

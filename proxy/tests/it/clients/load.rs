@@ -38,7 +38,9 @@ both_drivers! {
         let origin = origin();
         let proxy = Setup::to(&origin).workers(2).start(driver);
         let url = format!("http://{}/", proxy.address());
-        let Some(ran) = Tool::run("h2load", &["--h1", "-t", "1", "-c", "16", "-D", "1", &url]) else { return };
+        let Some(ran) = Tool::run("h2load", &["--h1", "-t", "1", "-c", "16", "-D", "1", &url]) else {
+            return;
+        };
         let said = ran.expect_success();
         let good = number_before(&said, " succeeded");
         assert!(good > 0 && number_before(&said, " 2xx") == good, "{said}");

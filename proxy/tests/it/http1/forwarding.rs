@@ -205,9 +205,13 @@ both_drivers! {
         let origin = Origin::replies(&[OK]);
         let dir = Dir::new();
         let unix = dir.unix("web.sock");
-        let more = format!("[[listeners]]\nname = \"six\"\naddress = \"[::1]:0\"\n[[listeners]]\nname = \"unix\"\naddress = {unix:?}");
+        let more = format!(
+            "[[listeners]]\nname = \"six\"\naddress = \"[::1]:0\"\n[[listeners]]\nname = \"unix\"\naddress = {unix:?}"
+        );
         let proxy = Setup::to(&origin).and(&more).start(driver);
-        for (address, wanted) in [(proxy.address(), "127.0.0.1"), (proxy.address_of("six"), "::1"), (unix, "unknown")] {
+        for (address, wanted) in
+            [(proxy.address(), "127.0.0.1"), (proxy.address_of("six"), "::1"), (unix, "unknown")]
+        {
             let mut client = Client::connect(&address);
             client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
             client.read_response().expect(200);

@@ -14,4 +14,5 @@ mod refused_heads;
 mod request_bodies;
 mod response_bodies;
 mod returning;
+mod storm;
 mod upgrade;

@@ -102,9 +102,13 @@ fn head(text: &str) -> Vec<u8> {
 
 both_drivers! {
     fn what_the_client_sees(driver) {
-        let replies: Vec<_> = REPLIES.iter().map(|(sent, _)| {
-            [head(sent), if sent.contains("chunked") { b"0\r\n\r\n".to_vec() } else { Vec::new() }].concat()
-        }).collect();
+        let replies: Vec<_> = REPLIES
+            .iter()
+            .map(|(sent, _)| {
+                [head(sent), if sent.contains("chunked") { b"0\r\n\r\n".to_vec() } else { Vec::new() }]
+                    .concat()
+            })
+            .collect();
         let origin = Origin::replies(&replies);
         let proxy = Setup::to(&origin).start(driver);
         let mut client = proxy.connect();
@@ -162,7 +166,10 @@ both_drivers! {
         let fields = "A: b\r\n".repeat(95);
         let origin = Origin::replies(&[format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n")]);
         assert_eq!(Setup::to(&origin).start(driver).get("/").head.values("a").len(), 95);
-        let origin = Origin::replies(&[format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: {}\r\n\r\n", "b".repeat(60_000))]);
+        let origin = Origin::replies(&[format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nA: {}\r\n\r\n",
+            "b".repeat(60_000)
+        )]);
         assert_eq!(Setup::to(&origin).start(driver).get("/").field("a").unwrap().len(), 60_000);
     }
 }
