@@ -31,6 +31,7 @@ mod names;
 mod pool;
 mod process;
 mod queue;
+mod reload;
 mod runtime;
 mod seats;
 mod smoke;
