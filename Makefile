@@ -24,10 +24,12 @@ lint:
 doc:
 	$(CARGO) doc --workspace --no-deps --open
 
-# Every fuzz target for FUZZ_SECONDS. Needs `cargo install cargo-fuzz`; RUSTC_BOOTSTRAP lets stable build sanitizers.
+# Every fuzz target for FUZZ_SECONDS, on the stable toolchain. Needs g++ and `cargo install cargo-fuzz --locked`.
 fuzz:
 	for target in $(FUZZ_TARGETS); do \
-		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+		mkdir -p fuzz/corpus/$$target fuzz/seeds/$$target; \
+		$(CARGO) fuzz run --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -dict=fuzz/http.dict || exit 1; \
 	done
 
 # Route selection at 10 to 10,000 routes.

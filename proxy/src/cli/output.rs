@@ -28,7 +28,7 @@ const GREEN: Style = AnsiColor::Green.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default();
 const BLUE: Style = AnsiColor::Blue.on_default().bold();
 
-/// Whether a stream shows colours: a terminal that is not dumb, and nobody said NO_COLOR (https://no-color.org).
+/// Whether a stream shows colours: a terminal that is not dumb, and nobody said NO_COLOR (<https://no-color.org>).
 fn colour(stream: &impl IsTerminal) -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|it| !it.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|it| it == "dumb");

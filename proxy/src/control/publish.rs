@@ -1,5 +1,7 @@
 //! Where the control thread puts a table and workers find it: the one `ArcSwap`.
 
+#![expect(clippy::disallowed_types, reason = "taken by the control thread alone")]
+
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicU64, Ordering},
@@ -17,7 +19,6 @@ pub struct Published {
     table: ArcSwap<RouteTable>,
     /// Tables that workers may still hold. Kept so that the last reference is dropped here, not on a worker in the
     /// middle of a request.
-    #[expect(clippy::disallowed_types, reason = "control thread only")]
     retired: Mutex<Vec<Arc<RouteTable>>>,
 }
 

@@ -7,6 +7,11 @@
 //! The atomics and the mutex here are the exception to the rule against sharing. They are touched when somebody
 //! asks for a report, never on a request's way, and the worker only ever tries the lock.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "taken when somebody asks for a report, never on a request's way"
+)]
+
 use std::{
     mem,
     sync::{

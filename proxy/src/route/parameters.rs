@@ -91,11 +91,6 @@ impl Segments {
             .sum()
     }
 
-    /// Bytes of the one path that a pattern without parameters matches.
-    pub(super) fn literal_len(&self) -> usize {
-        self.literal_bytes() + self.0.len()
-    }
-
     /// Whether the last segment takes the rest of the path.
     pub(super) fn has_catch_all(&self) -> bool {
         matches!(self.0.last(), Some(Segment::CatchAll { .. }))

@@ -7,8 +7,12 @@
 //! end:   not ready -> workers drain -> deadline -> workers cut -> last report -> exit line
 //! ```
 
+#![expect(clippy::disallowed_types, reason = "between the control thread and the admin listener")]
+
 mod bind;
+mod change;
 mod log;
+mod signals;
 mod threads;
 
 use std::{
@@ -18,21 +22,22 @@ use std::{
         Arc, RwLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::oneshot,
-};
+use tokio::sync::oneshot;
 
-use self::{bind::Sockets, threads::Threads};
+use self::{
+    bind::Sockets,
+    signals::{Asked, Signals},
+    threads::Threads,
+};
 use crate::{
     control::{
         Identities, Resolved,
         admin::{self, AdminListener, AdminState},
         compile,
-        config::{self, Config, ConfigError},
+        config::{self, Config},
         publish::Published,
         resolve,
     },
@@ -102,45 +107,6 @@ fn raise_open_files() {
             limit.rlim_cur = limit.rlim_max;
             libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
         }
-    }
-}
-
-struct Signals {
-    term: Signal,
-    int: Signal,
-    hup: Signal,
-    usr1: Signal,
-}
-
-/// What a signal asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    End,
-    Reload,
-    Report,
-}
-
-impl Signals {
-    fn new() -> io::Result<Signals> {
-        Ok(Signals {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-            hup: signal(SignalKind::hangup())?,
-            usr1: signal(SignalKind::user_defined1())?,
-        })
-    }
-
-    async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.term.recv() => Asked::End,
-            _ = self.int.recv() => Asked::End,
-            _ = self.hup.recv() => Asked::Reload,
-            _ = self.usr1.recv() => Asked::Report,
-        }
-    }
-
-    async fn end(&mut self) {
-        while self.next().await != Asked::End {}
     }
 }
 
@@ -288,79 +254,6 @@ impl Server {
                 Some(ended) = self.threads.ended() => self.revive(ended).await?,
                 () = until(refresh) => self.refresh_names().await,
                 _ = reap.tick() => self.published.reap(),
-            }
-        }
-    }
-
-    /// Loads the config again. Whatever is wrong with it, the one in force stays.
-    async fn reload(&mut self) {
-        if let Some(log) = &self.access_log {
-            log.reopen();
-        }
-        match config::load(&self.path) {
-            Err(errors) => {
-                self.board.process().reloads_failed.inc();
-                let count = errors.len();
-                tracing::error!(
-                    "reload: {count} errors in {}; the config in force stays",
-                    self.path.display()
-                );
-                errors.iter().for_each(|error: &ConfigError| tracing::error!("{error}"));
-            }
-            Ok(config) => {
-                let before = std::mem::replace(&mut self.config, config);
-                resolve::refresh(&self.config, &mut self.resolved, Instant::now()).await;
-                self.report_names();
-                if self.publish() {
-                    self.board.process().reloads_ok.inc();
-                    self.tell_what_needs_a_restart(&before);
-                    if let Ok(mut masked) = self.masked.write() {
-                        *masked = self.config.masked();
-                    }
-                    tracing::info!("reload: {} routes in force", self.config.routes.len());
-                } else {
-                    self.board.process().reloads_failed.inc();
-                    self.config = before;
-                }
-            }
-        }
-    }
-
-    fn tell_what_needs_a_restart(&self, before: &Config) {
-        let address = |config: &Config| -> Vec<_> {
-            config.listeners.iter().map(|it| (Arc::clone(&it.name), it.address.clone())).collect()
-        };
-        let changed = [
-            ("runtime", before.runtime != self.config.runtime),
-            ("admin", before.admin != self.config.admin),
-            ("log", before.log != self.config.log),
-            ("access_log", before.access_log != self.config.access_log),
-            ("the set or the addresses of listeners", address(before) != address(&self.config)),
-        ];
-        for (what, _) in changed.iter().filter(|(_, changed)| *changed) {
-            tracing::warn!("reload: {what} changed; that takes effect with the next start");
-        }
-    }
-
-    async fn refresh_names(&mut self) {
-        if resolve::refresh(&self.config, &mut self.resolved, Instant::now()).await {
-            self.publish();
-            tracing::info!("names resolve to new addresses");
-        }
-        self.report_names();
-    }
-
-    fn publish(&mut self) -> bool {
-        let generation = self.published.generation() + 1;
-        match compile(&self.config, &self.resolved, &mut self.identities, generation) {
-            Ok(table) => {
-                self.published.publish(table);
-                self.board.process().config_generation.set(generation);
-                true
-            }
-            Err(errors) => {
-                tracing::error!("{}", compile_error(&errors));
-                false
             }
         }
     }

@@ -32,7 +32,7 @@ impl BodyReader {
         match length {
             BodyLength::Empty | BodyLength::Length(0) => BodyReader::Done,
             BodyLength::Length(length) => BodyReader::Length(length),
-            BodyLength::Chunked => BodyReader::Chunked(Box::new(ChunkDecoder::new())),
+            BodyLength::Chunked => BodyReader::Chunked(Box::default()),
             BodyLength::UntilClose => BodyReader::UntilClose,
         }
     }

@@ -6,10 +6,10 @@
 
 use std::{
     cell::{Cell, RefCell},
-    future::{Future, poll_fn},
-    pin::pin,
+    future::Future,
+    pin::Pin,
     rc::Rc,
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -17,6 +17,9 @@ use crate::limits::TICK;
 
 const NEVER: u32 = u32::MAX;
 const FIRED: u32 = u32::MAX - 1;
+const TICKS_PER_SECOND: u64 = 1_000_000_000 / TICK.subsec_nanos() as u64;
+
+const _: () = assert!(TICK.as_secs() == 0 && 1_000_000_000 % TICK.subsec_nanos() == 0);
 
 /// The slots of one worker.
 #[derive(Default)]
@@ -82,9 +85,11 @@ impl Deadlines {
     }
 
     fn ticks(&self, wait: Duration) -> u32 {
-        let ticks = wait.as_nanos().div_ceil(TICK.as_nanos()).min(u128::from(NEVER / 2)) as u32;
+        let ticks = wait.as_secs().saturating_mul(TICKS_PER_SECOND)
+            + u64::from(wait.subsec_nanos().div_ceil(TICK.subsec_nanos()));
         // One more: the current tick is already partly over.
-        self.now.get().saturating_add(ticks).saturating_add(1).min(FIRED - 1)
+        let ticks = ticks.min(u64::from(NEVER / 2)) as u32 + 1;
+        self.now.get().saturating_add(ticks).min(FIRED - 1)
     }
 }
 
@@ -125,36 +130,13 @@ impl Timer {
     }
 
     /// Runs `future` for at most `wait`.
-    pub async fn within<F: Future>(&self, wait: Duration, future: F) -> Result<F::Output, Elapsed> {
-        let due = self.deadlines.ticks(wait).min(self.cap.get());
-        self.set(due);
-        let mut future = pin!(future);
-        let result = poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(Ok(output));
-            }
-            if self.fired() {
-                return Poll::Ready(Err(Elapsed));
-            }
-            let mut wakers = self.deadlines.wakers.borrow_mut();
-            if let Some(slot) = wakers.get_mut(self.slot as usize)
-                && !slot.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
-            {
-                *slot = Some(cx.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await;
-        self.set(NEVER);
-        result
+    pub fn within<F: Future>(&self, wait: Duration, future: F) -> Within<'_, F> {
+        Within { timer: self, wait, idle: false, armed: false, future }
     }
 
     /// As `within`, and marks the slot as idle meanwhile, so that draining ends the wait.
-    pub async fn idle_within<F: Future>(&self, wait: Duration, future: F) -> Result<F::Output, Elapsed> {
-        self.mark_idle(true);
-        let result = self.within(wait, future).await;
-        self.mark_idle(false);
-        result
+    pub fn idle_within<F: Future>(&self, wait: Duration, future: F) -> Within<'_, F> {
+        Within { timer: self, wait, idle: true, armed: false, future }
     }
 
     fn mark_idle(&self, idle: bool) {
@@ -162,12 +144,74 @@ impl Timer {
             *slot = idle;
         }
     }
+
+    /// Begins a wait: from now on the slot's fate is this wait's.
+    fn arm(&self, wait: Duration, idle: bool) {
+        self.set(self.deadlines.ticks(wait).min(self.cap.get()));
+        self.mark_idle(idle);
+    }
+
+    fn disarm(&self) {
+        self.set(NEVER);
+        self.mark_idle(false);
+    }
+
+    /// Has `cx` woken when the slot fires. A slot is one task's, so this clones a waker once and then only compares.
+    fn register(&self, cx: &Context<'_>) {
+        let mut wakers = self.deadlines.wakers.borrow_mut();
+        if let Some(slot) = wakers.get_mut(self.slot as usize)
+            && !slot.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            *slot = Some(cx.waker().clone());
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A future with a deadline. Written out, not an `async fn`, which would hold the inner future twice: futures of
+    /// connections are what a worker's caches are full of.
+    pub struct Within<'a, F> {
+        timer: &'a Timer,
+        wait: Duration,
+        idle: bool,
+        armed: bool,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Within<'_, F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let output = this.future.poll(cx);
+        if !*this.armed && output.is_pending() {
+            // What is done at once never arms anything.
+            *this.armed = true;
+            this.timer.arm(*this.wait, *this.idle);
+        } else if *this.armed && output.is_pending() && this.timer.fired() {
+            this.timer.disarm();
+            return Poll::Ready(Err(Elapsed));
+        }
+        match output {
+            Poll::Pending => {
+                this.timer.register(cx);
+                Poll::Pending
+            }
+            Poll::Ready(output) => {
+                if *this.armed {
+                    this.timer.disarm();
+                }
+                Poll::Ready(Ok(output))
+            }
+        }
+    }
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        self.set(NEVER);
-        self.mark_idle(false);
+        self.disarm();
         if let Some(waker) = self.deadlines.wakers.borrow_mut().get_mut(self.slot as usize) {
             *waker = None;
         }

@@ -1,32 +1,27 @@
 //! A request sent upstream and its response brought back: connections tried, the head sent, interim responses passed
 //! on, the final response handed to `relay` or `tunnel`.
 
-use std::{
-    future::poll_fn,
-    rc::Rc,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::{future::poll_fn, rc::Rc, task::Poll, time::Instant};
 
 use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode, Version};
 
 use super::{
     body::{BodyReader, Framing},
-    connection::{Client, make_room},
+    connection::Client,
     exchange::{Progress, keeps_open},
-    pool::{Lease, Pool, Tried, client_left},
+    pool::{Lease, Pool, Tried},
     relay::{self, Upload},
-    socket::{Socket, WriteError},
+    response::final_head,
+    socket::WriteError,
     tunnel,
 };
 use crate::{
     error::Failure,
     http::{
-        BodyLength, BodyOut, ConnectionField, HeadScan, RequestEncoding, RequestHead, ResponseEncoding,
-        ResponseHead, Scan, encode_interim, encode_request, encode_response, upgrade_accepted,
+        BodyLength, BodyOut, ConnectionField, RequestEncoding, RequestHead, ResponseEncoding, ResponseHead,
+        encode_request, encode_response, upgrade_accepted,
     },
-    limits::{HEADROOM_BYTES, INTERIM_RESPONSES_MAX, READ_BUFFER_BYTES, RESPONSE_HEAD_BYTES_MAX},
     observe::{Termination, UpstreamWait},
     route::{Route, listener::Forwarded, rewrite_target},
     upstream::UpstreamTimeouts,
@@ -284,129 +279,15 @@ async fn respond(
 
 fn response_framing(request: &RequestHead, response: &ResponseHead) -> (BodyOut, Framing) {
     match (response.body, request.version) {
+        // A response without a body may still name a transfer coding, which a 1.0 client must not see.
+        (BodyLength::Empty | BodyLength::Length(_), Version::HTTP_10) => {
+            (BodyOut::LengthOnly, Framing::Plain)
+        }
         (BodyLength::Empty | BodyLength::Length(_), _) => (BodyOut::AsReceived, Framing::Plain),
         (BodyLength::Chunked | BodyLength::UntilClose, Version::HTTP_10) => {
             (BodyOut::UntilClose, Framing::Plain)
         }
         (BodyLength::Chunked | BodyLength::UntilClose, _) => (BodyOut::Chunked, Framing::Chunked),
-    }
-}
-
-/// Reads heads until the final one; interim ones are passed on. `bytes` then holds, from the offset returned on, what
-/// has been read of the body; before it is room to write the client's head into (`HEADROOM_BYTES` at least).
-async fn final_head(
-    this: &Forward<'_>,
-    upstream: &Socket,
-    bytes: &mut BytesMut,
-    progress: &mut Progress,
-    (sent, upload): (Instant, Option<&Upload>),
-) -> Result<(ResponseHead, usize), Failure> {
-    let worker = &this.client.worker;
-    // While the client sends its body, that is where its leaving is noticed.
-    let mut watching = upload.is_none();
-    let mut at = HEADROOM_BYTES;
-    let full = this.timeouts.response_head;
-    // The clock is read again only when a head did not come at once.
-    let left = || match upload.map_or(Some(sent), Upload::ended) {
-        Some(since) => full.saturating_sub(worker.now().duration_since(since)),
-        None => full,
-    };
-    let mut waited = false;
-    for _ in 0..INTERIM_RESPONSES_MAX {
-        let mut scan = HeadScan::response();
-        let (start, end) = loop {
-            let unread = bytes.get(at..).unwrap_or_default();
-            if !unread.is_empty()
-                && let Scan::Complete { start, end } =
-                    scan.advance(unread, RESPONSE_HEAD_BYTES_MAX).map_err(malformed)?
-            {
-                break (at + start, at + end);
-            }
-            let wait = if waited { left() } else { full };
-            waited = true;
-            await_response(this, upstream, &mut watching, upload, wait).await?;
-            if bytes.is_empty() {
-                progress.phases.first_byte_us = worker.now().duration_since(sent).as_micros() as u64;
-                *bytes = worker.buffers.take_read();
-                bytes.resize(HEADROOM_BYTES, 0);
-            }
-            make_room(bytes, READ_BUFFER_BYTES / 2);
-            match upstream.try_read(bytes) {
-                Ok(1..) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                _ if bytes.len() == HEADROOM_BYTES => return Err(Failure::UpstreamClosed),
-                _ => return Err(Failure::UpstreamCut),
-            }
-        };
-        worker.counters().upstream_bytes_in.add((end - at) as u64);
-        at = end;
-        let spare = worker.buffers.take_spare();
-        let head = bytes.get(start..end).unwrap_or_default();
-        let head = ResponseHead::read(head, &this.head.method, spare).map_err(malformed)?;
-        if !head.is_interim() {
-            return Ok((head, at));
-        }
-        Box::pin(pass_on(this, &head, progress)).await?;
-        worker.buffers.give_spare(head.into_spare());
-    }
-    Err(Failure::UpstreamMalformed("too many interim responses"))
-}
-
-/// An interim response, for a client whose version knows of them.
-async fn pass_on(this: &Forward<'_>, head: &ResponseHead, progress: &mut Progress) -> Result<(), Failure> {
-    if this.head.version == Version::HTTP_10 {
-        return Ok(());
-    }
-    let worker = &this.client.worker;
-    let mut out = worker.buffers.take_write();
-    encode_interim(&mut out, head);
-    worker.counters().responses_1xx.inc();
-    progress.response_bytes += out.len() as u64;
-    worker.buffers.give_write(this.client.write(out).await?);
-    Ok(())
-}
-
-fn malformed(error: crate::http::HeadError) -> Failure {
-    Failure::UpstreamMalformed(match error {
-        crate::http::HeadError::Malformed(text) => text,
-        crate::http::HeadError::TooLarge | crate::http::HeadError::TargetTooLong => "its head is too large",
-        crate::http::HeadError::Version => "its version is not 1.x",
-        crate::http::HeadError::Connect => "it is not a response",
-    })
-}
-
-/// Waits for bytes of a response, or for the client to leave. The time counts from the end of the request.
-async fn await_response(
-    this: &Forward<'_>,
-    upstream: &Socket,
-    watching: &mut bool,
-    upload: Option<&Upload>,
-    wait: Duration,
-) -> Result<(), Failure> {
-    let client = this.client;
-    loop {
-        let sending = upload.is_some_and(|upload| !upload.is_over());
-        let waiting = poll_fn(|cx| {
-            if let Poll::Ready(result) = upstream.poll_readable(cx) {
-                return Poll::Ready(result.map(|()| true).map_err(|_| Failure::UpstreamClosed));
-            }
-            if *watching && client_left(&client.socket, cx, watching) {
-                return Poll::Ready(Err(Failure::ClientGone));
-            }
-            // The request has come to its end: only now the upstream's time begins.
-            if sending && upload.is_none_or(Upload::is_over) { Poll::Ready(Ok(false)) } else { Poll::Pending }
-        });
-        match client.timer.within(wait, waiting).await {
-            Ok(Ok(true)) => return Ok(()),
-            Ok(Ok(false)) => {}
-            Ok(Err(failure)) => return Err(failure),
-            Err(_) if client.worker.cutting() || client.timer.cap_passed() => {
-                return Err(client.late(Failure::Draining));
-            }
-            // The request is still on its way, at the client's pace.
-            Err(_) if sending => {}
-            Err(_) => return Err(Failure::UpstreamSlow(UpstreamWait::Head)),
-        }
     }
 }
 

@@ -147,7 +147,7 @@ fn welcome(
     taken: &Rc<Cell<u32>>,
     turned_away: &Rc<Cell<u32>>,
 ) {
-    let (address, peer) = peer_text(&peer);
+    let peer = peer_text(&peer);
     let Ok(socket) = Socket::from_ready_fd(fd) else { return };
     let setup = &worker.setup;
     // What is asked of the client from its first byte on is what the newest table says.
@@ -166,9 +166,6 @@ fn welcome(
         return;
     }
     worker.counters().connections_accepted.inc();
-    if address.is_some() {
-        socket.no_delay();
-    }
     let seat = Seat::take(worker, taken);
     let client = Client::new(worker, socket, Arc::clone(listener), peer);
     monoio::spawn(async move {

@@ -19,6 +19,7 @@ mod forward;
 mod listener;
 mod pool;
 mod relay;
+mod response;
 pub mod runtime;
 mod socket;
 mod tunnel;
@@ -53,7 +54,6 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 
 /// What the control thread asks of all workers, and what one answers.
 #[derive(Debug, Default)]
-#[expect(clippy::disallowed_types, reason = "how the control thread reaches a worker; read once a tick")]
 pub struct Orders {
     state: AtomicU8,
     busy: Box<[AtomicU64]>,

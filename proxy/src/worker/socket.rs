@@ -10,7 +10,6 @@ use std::{
     cell::{Cell, RefCell, UnsafeCell},
     future::{Future, poll_fn},
     io,
-    net::SocketAddr,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     pin::Pin,
     rc::Rc,
@@ -196,12 +195,15 @@ impl Socket {
         if total == 0 {
             return Ok(buf);
         }
-        let (done, buf) = self.write_some(timer, wait, buf).await?;
-        if done == total {
-            return Ok(buf);
+        // SAFETY: one write at a time runs on a socket (its owner awaits it); see `poll_readable` for reads.
+        let stream = unsafe { &mut *self.stream.get() };
+        match timer.within(wait, stream.write(buf)).await {
+            Ok((Ok(done), buf)) if done == total => Ok(buf),
+            // Boxed, as is everything that few requests need: a future is as large as the largest of its branches.
+            Ok((Ok(done @ 1..), buf)) => Box::pin(self.write_rest(timer, wait, buf, done)).await,
+            Ok(_) => Err(WriteError::Closed),
+            Err(Elapsed) => Err(WriteError::Slow),
         }
-        // Boxed, as is everything that few requests need: a future is as large as the largest of its branches.
-        Box::pin(self.write_rest(timer, wait, buf, done)).await
     }
 
     async fn write_rest<B: IoBuf>(
@@ -213,26 +215,18 @@ impl Socket {
     ) -> Result<B, WriteError> {
         let total = buf.bytes_init();
         while done < total {
-            let (written, slice) = self.write_some(timer, wait, buf.slice(done..total)).await?;
-            buf = slice.into_inner();
-            done += written;
+            // SAFETY: as in `write_all`.
+            let stream = unsafe { &mut *self.stream.get() };
+            match timer.within(wait, stream.write(buf.slice(done..total))).await {
+                Ok((Ok(written @ 1..), slice)) => {
+                    buf = slice.into_inner();
+                    done += written;
+                }
+                Ok(_) => return Err(WriteError::Closed),
+                Err(Elapsed) => return Err(WriteError::Slow),
+            }
         }
         Ok(buf)
-    }
-
-    async fn write_some<B: IoBuf>(
-        &self,
-        timer: &Timer,
-        wait: Duration,
-        buf: B,
-    ) -> Result<(usize, B), WriteError> {
-        // SAFETY: one write at a time runs on a socket (its owner awaits it); see `poll_readable` for reads.
-        let stream = unsafe { &mut *self.stream.get() };
-        match timer.within(wait, stream.write(buf)).await {
-            Ok((Ok(written @ 1..), buf)) => Ok((written, buf)),
-            Ok(_) => Err(WriteError::Closed),
-            Err(Elapsed) => Err(WriteError::Slow),
-        }
     }
 
     /// As `write_all`, without a deadline: for whoever bounds more than one write at once.
@@ -241,7 +235,7 @@ impl Socket {
         let mut done = 0;
         let mut buf = buf;
         while done < total {
-            // SAFETY: as in `write_some`.
+            // SAFETY: as in `write_all`.
             let stream = unsafe { &mut *self.stream.get() };
             let (result, slice) = stream.write(buf.slice(done..total)).await;
             buf = slice.into_inner();
@@ -256,12 +250,6 @@ impl Socket {
     /// Sends what fits without waiting: for last words to a peer that is being turned away.
     pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         SockRef::from(&self.fd()).send_with_flags(bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-    }
-
-    /// Sends small writes at once. TCP only.
-    pub fn no_delay(&self) {
-        // A connection that is gone already fails here, and with its first read.
-        let _ = SockRef::from(&self.fd()).set_tcp_nodelay(true);
     }
 
     /// Ends our direction of the stream; the peer reads an end after what was written.
@@ -282,9 +270,6 @@ impl Drop for Socket {
 }
 
 /// The address of a peer, as text for logs and `X-Forwarded-For`.
-pub fn peer_text(address: &socket2::SockAddr) -> (Option<SocketAddr>, String) {
-    match address.as_socket() {
-        Some(socket) => (Some(socket), socket.ip().to_canonical().to_string()),
-        None => (None, "unix".to_owned()),
-    }
+pub fn peer_text(address: &socket2::SockAddr) -> String {
+    address.as_socket().map_or_else(|| "unix".to_owned(), |socket| socket.ip().to_canonical().to_string())
 }

@@ -11,6 +11,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::disallowed_types,
     reason = "a test that can't go on has failed"
 )]
 // It belongs to the library and to its binary.
@@ -21,6 +22,7 @@ mod harness;
 
 mod access_log;
 mod cli;
+mod clients;
 mod descriptors;
 mod endpoints;
 mod faults;
@@ -31,6 +33,7 @@ mod pool;
 mod process;
 mod queue;
 mod reload;
+mod routing;
 mod runtime;
 mod seats;
 mod smoke;

@@ -92,6 +92,7 @@ impl Spec for ValueSpec {
                         made.hint("a value that matches is present: leave out `present`");
                         None
                     }
+                    (false, false) if read.misspelt => None,
                     (false, false) => {
                         let made = findings.error(node.place(), "neither `present` nor `regex`");
                         made.hint("write { present = true } or { regex = \"^a\" }");

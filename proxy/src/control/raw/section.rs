@@ -143,13 +143,15 @@ impl<'d, 'f> Reader<'d, 'f> {
         self.findings.error(self.node.place(), what).below(key).hint(hint);
     }
 
-    /// Finds keys that are not among those of `T`.
-    pub(crate) fn close<T: Section>(self) {
+    /// Finds keys that are not among those of `T`. True when there are any.
+    pub(crate) fn close<T: Section>(self) -> bool {
+        let mut any = false;
         for child in self.node.children().filter(|it| !T::KEYS.contains(&it.key())) {
-            let key = child.key();
-            let hint = hint_for_unknown::<T>(key, &self.node.table_name());
+            let hint = hint_for_unknown::<T>(child.key(), &self.node.table_name());
             self.findings.error(child.key_place(), "unknown key").hint(hint);
+            any = true;
         }
+        any
     }
 }
 
@@ -237,6 +239,9 @@ macro_rules! section {
             /// Where it is.
             #[allow(dead_code, reason = "not every section is pointed at as a whole")]
             pub(crate) place: $crate::control::raw::document::Place,
+            /// It has keys that are not known: what seems to be missing may only be misspelt.
+            #[allow(dead_code, reason = "not every section can miss something")]
+            pub(crate) misspelt: bool,
             $( $(#[doc = $key_doc])* pub(crate) $key: $crate::control::raw::section::Field<$T>, )*
         }
 
@@ -248,8 +253,9 @@ macro_rules! section {
                 findings: &mut $crate::control::raw::findings::Findings,
             ) -> Option<Self> {
                 let mut reader = $crate::control::raw::section::Reader::open(node, findings)?;
-                let read = $Name {
+                let mut read = $Name {
                     place: node.place(),
+                    misspelt: false,
                     $( $key: reader.field::<Self, _>(
                         $crate::control::raw::section::key_name(stringify!($key)),
                         &[$($key_doc),*],
@@ -257,7 +263,7 @@ macro_rules! section {
                         &$spec,
                     ), )*
                 };
-                reader.close::<Self>();
+                read.misspelt = reader.close::<Self>();
                 Some(read)
             }
 

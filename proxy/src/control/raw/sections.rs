@@ -99,7 +99,7 @@ section! {
     pub(crate) struct Listener {
         /// Its name in logs and metrics; no two listeners share one.
         name: String, required, NAME;
-        /// "0.0.0.0:8080", "[::]:8080" (IPv6 and IPv4) or "unix:/PATH".
+        /// `"0.0.0.0:8080"`, `"[::]:8080"` (IPv6 and IPv4) or `"unix:/PATH"`.
         address: Address, required, LISTEN;
         /// Client connections open at a time, over all workers; beyond it 503 and close.
         max_connections: u64, default(100_000), count(1, CONNECTIONS_MAX);
@@ -150,7 +150,7 @@ section! {
         name: String, required, NAME;
         /// How requests are shared: "round_robin" in turn, by weight.
         balance: Balance, default("round_robin"), Choice(&[("round_robin", Balance::RoundRobin)]);
-        /// "HOST:PORT", "ADDRESS:PORT", "[ADDRESS]:PORT", "unix:/PATH", or { address = "...", weight = 2 }.
+        /// `"HOST:PORT"`, `"ADDRESS:PORT"`, `"[ADDRESS]:PORT"`, `"unix:/PATH"`, or `{ address = "...", weight = 2 }`.
         endpoints: Vec<Item<RawEndpoint>>, required, List(EndpointSpec);
         /// How often names among the endpoints are looked up; a failed look-up keeps the last answer.
         dns_refresh: Duration, default("30s"), time_from(Duration::from_secs(1));

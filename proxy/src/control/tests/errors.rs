@@ -39,7 +39,7 @@ fn keys_that_are_unknown_or_missing() {
     check(
         &listener(""),
         &[
-            "1:1 listeners[0].address: missing key | \"0.0.0.0:8080\", \"[::]:8080\" (IPv6 and IPv4) or \"unix:/PATH\".",
+            "1:1 listeners[0].address: missing key | `\"0.0.0.0:8080\"`, `\"[::]:8080\"` (IPv6 and IPv4) or `\"unix:/PATH\"`.",
         ],
     );
     check(

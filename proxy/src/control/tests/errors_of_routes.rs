@@ -31,6 +31,19 @@ fn a_route_does_one_thing() {
 }
 
 #[test]
+fn a_misspelt_key_is_one_error() {
+    check(&route("upstrem = \"app\""), &["6:1 routes[0].upstrem: unknown key | did you mean `upstream`?"]);
+    check(
+        &route("redirect = { schem = \"https\" }"),
+        &["6:14 routes[0].redirect.schem: unknown key | did you mean `scheme`?"],
+    );
+    check(
+        &route("respond = {}\nmatch.headers.x = { regx = \"a\" }"),
+        &["7:21 routes[0].match.headers.x.regx: unknown key | did you mean `regex`?"],
+    );
+}
+
+#[test]
 fn upstreams_that_are_not_there() {
     check(
         &route("upstream = \"ap\""),
@@ -43,6 +56,15 @@ fn upstreams_that_are_not_there() {
     check(
         "listeners = [{ name = \"web\", address = \"127.0.0.1:80\" }]\nroutes = [{ name = \"r\", upstream = \"x\" }]",
         &["2:36 routes[0].upstream: no upstream is named `x` | add an [[upstreams]] table of this name"],
+    );
+}
+
+#[test]
+fn an_upstream_without_a_name_may_be_the_one_that_is_meant() {
+    check(
+        "listeners = [{ name = \"web\", address = \"127.0.0.1:80\" }]\n\
+         upstreams = [{ nam = \"app\", endpoints = [\"a:1\"] }]\nroutes = [{ name = \"r\", upstream = \"app\" }]",
+        &["2:16 upstreams[0].nam: unknown key | did you mean `name`?"],
     );
 }
 

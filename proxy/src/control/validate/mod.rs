@@ -102,7 +102,7 @@ impl Names {
 }
 
 /// Two listeners, or a listener and the admin listener, can't have the same address. 0.0.0.0 takes a port of every
-/// IPv4 address, [::] of every address at all; port 0 is any free port and never the same twice.
+/// IPv4 address, `[::]` of every address at all; port 0 is any free port and never the same twice.
 fn addresses_once(root: &Root, findings: &mut Findings) {
     let admin = root.admin.value.as_ref().map(|it| &it.address);
     let all = good(items(&root.listeners)).map(|it: &Listener| &it.address).chain(admin);

@@ -95,6 +95,9 @@ fn actions(raw: &Raw) -> [(&'static str, bool, Place); 4] {
 fn one_action(raw: &Raw, findings: &mut Findings) {
     let mut given = actions(raw).into_iter().filter(|(_, given, _)| *given);
     let Some((first, ..)) = given.next() else {
+        if raw.misspelt {
+            return;
+        }
         let made = findings.error(raw.place, "the route does nothing");
         made.hint("add one of `upstream`, `split`, `redirect` and `respond`");
         return;
@@ -121,7 +124,7 @@ fn check_rewrite(raw: &Raw, findings: &mut Findings) {
     }
     let Some(rewrite) = &raw.rewrite.value else { return };
     needs_prefix(&rewrite.path_prefix, &raw.r#match, findings);
-    if !rewrite.path_prefix.given && !rewrite.host.given {
+    if !rewrite.path_prefix.given && !rewrite.host.given && !rewrite.misspelt {
         let made = findings.error(raw.rewrite.place, "there is nothing to rewrite");
         made.hint("add `path_prefix` or `host`, or leave it out");
     }
@@ -156,9 +159,13 @@ impl Upstreams<'_> {
             self.used[*at] = true;
             return Some(*at);
         }
+        // One whose name is missing or wrong may be the one that is meant; that has been said.
+        if self.names.contains(&"") {
+            return None;
+        }
+        let named = &self.names;
         let made = findings.error(place, format!("no upstream is named `{name}`"));
-        let named: Vec<&str> = self.names.iter().copied().filter(|it| !it.is_empty()).collect();
-        match suggest::nearest(name, &named) {
+        match suggest::nearest(name, named) {
             Some(nearest) => made.hint(format!("did you mean `{nearest}`?")),
             None if named.is_empty() => made.hint("add an [[upstreams]] table of this name"),
             None => {
@@ -210,7 +217,7 @@ fn redirect(raw: &RawRedirect, route: &Raw, findings: &mut Findings) -> Option<R
     } else {
         needs_prefix(&raw.path_prefix, &route.r#match, findings);
     }
-    let changes_host_only = !raw.scheme.given && !raw.path.given && !raw.path_prefix.given;
+    let changes_host_only = !raw.scheme.given && !raw.path.given && !raw.path_prefix.given && !raw.misspelt;
     let hosts = route.r#match.value.iter().flat_map(|it| it.hosts.value.iter().flatten());
     let to_itself = |it: &Item<HostPattern>| match (&it.value, &raw.host.value) {
         (Some(HostPattern::Exact(from)), Some(to)) => **from == **to,

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use super::leaf::{Candidate, Leaf, Search};
+use super::leaf::{Candidate, Search, Slot};
 use crate::route::parameters::{Segment, Segments};
 
 /// The layers, each opened for a pattern that did not fit into those before.
@@ -18,22 +18,22 @@ pub(super) struct Parameters {
 }
 
 struct Layer {
-    router: matchit::Router<Leaf>,
-    /// The least rank of all candidates in it. It rises from layer to layer.
-    first_rank: u32,
+    router: matchit::Router<Slot>,
+    /// The least slot in it, which has its first candidate. Slots rise from layer to layer, and first candidates too.
+    first: Slot,
 }
 
 impl Layer {
     #[inline]
-    fn at(&self, path: &str) -> Option<&Leaf> {
-        self.router.at(path).ok().map(|found| found.value)
+    fn at(&self, path: &str) -> Option<Slot> {
+        self.router.at(path).ok().map(|found| *found.value)
     }
 }
 
 impl Parameters {
     /// The first route whose path and other predicates are right.
     #[inline]
-    pub(super) fn find(&self, search: Search<'_>) -> Option<u32> {
+    pub(super) fn find(&self, search: &Search<'_>) -> Option<u32> {
         match &*self.layers {
             [] => None,
             [only] => search.first(only.at(search.request.path)?),
@@ -44,15 +44,18 @@ impl Parameters {
 
 /// Tries the candidates of all layers in order of rank. Layers are asked again after each failure instead of keeping
 /// their answers, which would take a list of unknown length; failures are rare, and this allocates nothing.
-fn merge(layers: &[Layer], search: Search<'_>) -> Option<u32> {
+fn merge(layers: &[Layer], search: &Search<'_>) -> Option<u32> {
     let mut rank = 0;
     loop {
         let mut best: Option<Candidate> = None;
         for layer in layers {
-            if best.is_some_and(|best| best.rank < layer.first_rank) {
+            let behind = |best: Candidate| {
+                search.not_before(layer.first, 0).is_some_and(|first| best.rank < first.rank)
+            };
+            if best.is_some_and(behind) {
                 break;
             }
-            let candidate = layer.at(search.request.path).and_then(|leaf| search.not_before(leaf, rank));
+            let candidate = layer.at(search.request.path).and_then(|slot| search.not_before(slot, rank));
             best = match (best, candidate) {
                 (Some(best), Some(candidate)) if best.rank < candidate.rank => Some(best),
                 (best, candidate) => candidate.or(best),
@@ -69,36 +72,29 @@ fn merge(layers: &[Layer], search: Search<'_>) -> Option<u32> {
 /// Deals patterns out to layers.
 #[derive(Default)]
 pub(super) struct ParametersBuilder {
-    layers: Vec<(Layer, Shape)>,
+    layers: Vec<(Layer, Places)>,
 }
 
 impl ParametersBuilder {
-    /// Adds a pattern with its candidates. Patterns come in order of their first candidates, and none comes twice.
+    /// Adds a pattern. Patterns come in the order of their slots, which is that of their first candidates, and none
+    /// comes twice.
     ///
     /// # Errors
     ///
     /// Whatever matchit says of a pattern alone; what it says of two of them makes another layer.
-    pub(super) fn insert(
-        &mut self,
-        segments: &Segments,
-        candidates: &[Candidate],
-        all: &mut Vec<Candidate>,
-    ) -> Result<(), matchit::InsertError> {
-        let (Some(leaf), Some(first)) = (Leaf::store(candidates, all), candidates.first()) else {
-            return Ok(());
-        };
-        for (layer, shape) in &mut self.layers {
+    pub(super) fn insert(&mut self, segments: &Segments, slot: Slot) -> Result<(), matchit::InsertError> {
+        for (layer, places) in &mut self.layers {
             // matchit sees conflicts in some patterns that have none, hence the second condition.
-            if shape.has_room(segments) && layer.router.insert(segments.normalised(), leaf).is_ok() {
-                shape.add(segments);
+            if places.has_room(segments) && layer.router.insert(segments.normalised(), slot).is_ok() {
+                places.add(segments);
                 return Ok(());
             }
         }
-        let mut layer = Layer { router: matchit::Router::new(), first_rank: first.rank };
-        layer.router.insert(segments.normalised(), leaf)?;
-        let mut shape = Shape::default();
-        shape.add(segments);
-        self.layers.push((layer, shape));
+        let mut layer = Layer { router: matchit::Router::new(), first: slot };
+        layer.router.insert(segments.normalised(), slot)?;
+        let mut places = Places::default();
+        places.add(segments);
+        self.layers.push((layer, places));
         Ok(())
     }
 
@@ -110,9 +106,7 @@ impl ParametersBuilder {
 /// What the patterns of one layer have in each place, a place being the normalised pattern before it. Two patterns
 /// share a place as long as they are equal; where they part, the place says whether a path could follow both.
 #[derive(Default)]
-struct Shape {
-    places: HashMap<String, Place>,
-}
+struct Places(HashMap<String, Place>);
 
 /// What may follow in one place. Within each kind no text can match two different members.
 enum Place {
@@ -166,18 +160,15 @@ fn apart(texts: &[String], new: &[String], like: impl Fn(&str, &str) -> bool) ->
     new.iter().all(|new| texts.iter().all(|text| text == new || !(like(text, new) || like(new, text))))
 }
 
-impl Shape {
+impl Places {
     fn has_room(&self, segments: &Segments) -> bool {
         places(segments)
-            .all(|(place, segment)| self.places.get(&place).is_none_or(|place| place.has_room(segment)))
+            .all(|(place, segment)| self.0.get(&place).is_none_or(|place| place.has_room(segment)))
     }
 
     fn add(&mut self, segments: &Segments) {
         for (place, segment) in places(segments) {
-            self.places
-                .entry(place)
-                .and_modify(|place| place.add(segment))
-                .or_insert_with(|| Place::of(segment));
+            self.0.entry(place).and_modify(|place| place.add(segment)).or_insert_with(|| Place::of(segment));
         }
     }
 }

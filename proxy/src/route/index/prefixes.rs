@@ -2,13 +2,13 @@
 
 use super::{
     hash::ByteMap,
-    leaf::{Leaf, Search},
+    leaf::{Search, Slot},
 };
 
 /// Prefixes by their text, which begins with a slash, does not end with one, and is not empty.
 #[derive(Default)]
 pub(super) struct Prefixes {
-    leaves: ByteMap<Leaf>,
+    slots: ByteMap<Slot>,
     /// The lengths of all prefixes, in bytes, each once, longest first: what bounds the number of look-ups, whatever
     /// the path.
     lengths: Vec<usize>,
@@ -16,23 +16,23 @@ pub(super) struct Prefixes {
 
 impl Prefixes {
     /// Adds a prefix.
-    pub(super) fn insert(&mut self, prefix: &str, leaf: Leaf) {
+    pub(super) fn insert(&mut self, prefix: &str, slot: Slot) {
         if let Err(place) = self.lengths.binary_search_by(|length| prefix.len().cmp(length)) {
             self.lengths.insert(place, prefix.len());
         }
-        self.leaves.insert(prefix.as_bytes().into(), leaf);
+        self.slots.insert(prefix.as_bytes().into(), slot);
     }
 
     /// The first route whose prefix and other predicates are right, and the prefix's length.
     #[inline]
-    pub(super) fn find(&self, search: Search<'_>) -> Option<(u32, usize)> {
+    pub(super) fn find(&self, search: &Search<'_>) -> Option<(u32, usize)> {
         let path = search.request.path.as_bytes();
         self.lengths.iter().find_map(|length| {
             let (prefix, rest) = path.split_at_checked(*length)?;
             if !matches!(rest, [] | [b'/', ..]) {
                 return None;
             }
-            Some((search.first(self.leaves.get(prefix)?)?, *length))
+            Some((search.first(*self.slots.get(prefix)?)?, *length))
         })
     }
 }

@@ -4,36 +4,36 @@ use std::collections::HashMap;
 
 use regex::{Regex, RegexSet, RegexSetBuilder};
 
-use super::leaf::{Candidate, Search};
+use super::leaf::{Search, Slot};
 use crate::limits::ROUTE_REGEX_BYTES_MAX;
 
 /// Regexes of one host that are tried one by one; of more than these a set is made, which reads the path once.
 const ONE_BY_ONE_MAX: usize = 8;
 
-/// Regexes with their candidates, in order of precedence over all of them.
+/// The regexes of a host. Their candidates are in one leaf, in order of precedence over all of them.
 #[derive(Default)]
 pub(super) struct Regexes {
     /// Each regex once.
     regexes: Box<[Regex]>,
     /// All of `regexes`, when there are many.
     set: Option<RegexSet>,
-    /// Index into `regexes` and a route.
-    candidates: Box<[(u32, Candidate)]>,
+    /// For each candidate of the leaf an index into `regexes`.
+    order: Box<[u32]>,
+    slot: Slot,
 }
 
 impl Regexes {
-    /// Takes candidates in order of precedence.
-    pub(super) fn build(given: &[(&Regex, Candidate)]) -> Self {
+    /// Takes the regexes of the candidates at `slot`, in their order.
+    pub(super) fn build(given: &[&Regex], slot: Slot) -> Self {
         let mut regexes: Vec<Regex> = Vec::new();
         let mut known: HashMap<&str, u32> = HashMap::new();
-        let candidates = given
+        let order = given
             .iter()
-            .map(|(regex, candidate)| {
-                let index = *known.entry(regex.as_str()).or_insert_with(|| {
+            .map(|regex| {
+                *known.entry(regex.as_str()).or_insert_with(|| {
                     regexes.push((*regex).clone());
                     regexes.len() as u32 - 1
-                });
-                (index, *candidate)
+                })
             })
             .collect();
         // Should the set be too large, they are tried one by one after all.
@@ -45,13 +45,13 @@ impl Regexes {
                     .ok()
             })
             .flatten();
-        Self { regexes: regexes.into(), set, candidates }
+        Self { regexes: regexes.into(), set, order, slot }
     }
 
     /// The first route whose regex and other predicates are right.
     #[inline]
-    pub(super) fn find(&self, search: Search<'_>) -> Option<u32> {
-        if self.candidates.is_empty() {
+    pub(super) fn find(&self, search: &Search<'_>) -> Option<u32> {
+        if self.order.is_empty() {
             return None;
         }
         match &self.set {
@@ -60,23 +60,23 @@ impl Regexes {
         }
     }
 
-    fn find_one_by_one(&self, search: Search<'_>) -> Option<u32> {
-        self.candidates.iter().find_map(|(index, candidate)| {
+    fn find_one_by_one(&self, search: &Search<'_>) -> Option<u32> {
+        self.order.iter().zip(search.all(self.slot)).find_map(|(index, candidate)| {
             // The other predicates first: they cost less than a regex.
-            let found = search.accepts(*candidate)
+            let found = search.accepts(candidate)
                 && self.regexes.get(*index as usize).is_some_and(|regex| regex.is_match(search.request.path));
             found.then_some(candidate.route)
         })
     }
 
     /// Allocates a list of what matched, unless nothing did.
-    fn find_in_set(&self, set: &RegexSet, search: Search<'_>) -> Option<u32> {
+    fn find_in_set(&self, set: &RegexSet, search: &Search<'_>) -> Option<u32> {
         if !set.is_match(search.request.path) {
             return None;
         }
         let matched = set.matches(search.request.path);
-        self.candidates.iter().find_map(|(index, candidate)| {
-            let found = matched.matched(*index as usize) && search.accepts(*candidate);
+        self.order.iter().zip(search.all(self.slot)).find_map(|(index, candidate)| {
+            let found = matched.matched(*index as usize) && search.accepts(candidate);
             found.then_some(candidate.route)
         })
     }

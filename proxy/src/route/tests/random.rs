@@ -12,8 +12,17 @@ pub(super) fn specs() -> impl Strategy<Value = Vec<Spec>> {
         // Many paths of one host, so that they overlap in every way.
         2 => vec(spec(Just(Vec::new()), exact()), 1..30),
         1 => vec(spec(Just(Vec::new()), prop_oneof![4 => prefix(), 1 => regex(), 1 => Just(PathSpec::Any)]), 5..30),
+        1 => vec(spec(Just(Vec::new()), path()), 1..10).prop_map(alike),
         1 => vec(spec(Just(Vec::new()), regex()), 10..30),
     ]
+}
+
+/// Two hosts and none with the same paths, so that they share an index, and with other routes in another order.
+fn alike(specs: Vec<Spec>) -> Vec<Spec> {
+    let at = |host: &'static str| move |spec: &Spec| Spec { hosts: vec![host.to_owned()], ..spec.clone() };
+    let first = specs.iter().map(at("a.x.test"));
+    let second = specs.iter().rev().map(at("b.x.test"));
+    first.chain(second).chain(specs.iter().cloned()).collect()
 }
 
 /// Requests, of which one in two or so meets some route of such a table.

@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod replies;
 pub mod script;
 pub mod taken;
+pub mod tool;
 pub mod wait;
 pub mod wire;
 
@@ -25,5 +26,6 @@ pub use message::{End, Request, Response};
 pub use origin::Origin;
 pub use proxy::Proxy;
 pub use script::Step;
+pub use tool::Tool;
 pub use wait::{Gate, PATIENCE, eventually};
 pub use wire::{Client, Wire};

@@ -229,15 +229,23 @@ impl Wire {
         Head::parse(&self.read_until(b"\r\n\r\n"))
     }
 
+    /// A head. `None`: the peer closed before one began.
+    #[track_caller]
+    pub fn try_read_head(&mut self) -> Option<Head> {
+        (!self.buf.is_empty() || self.fill()).then(|| self.read_head())
+    }
+
     /// A request with its body. `None`: the peer closed before one began.
     #[track_caller]
     pub fn try_read_request(&mut self) -> Option<Request> {
-        if self.buf.is_empty() && !self.fill() {
-            return None;
-        }
-        let head = self.read_head();
+        self.try_read_head().map(|head| self.read_request_after(head))
+    }
+
+    /// The request that has this head.
+    #[track_caller]
+    pub fn read_request_after(&mut self, head: Head) -> Request {
         let Body { bytes, trailers, end, .. } = self.read_body(head.request_framing());
-        Some(Request { head, body: bytes, trailers, end })
+        Request { head, body: bytes, trailers, end }
     }
 
     /// A request with its body.

@@ -28,6 +28,16 @@ const NO_HEAD: &[&str] = &[
     "HTTP/1.1 200 OK\r\nA: b\r\n\r",
 ];
 
+/// Ways to leave. Half a close is one: whoever waits for an answer has both halves open.
+const LEAVE: [fn(Client); 3] = [
+    drop,
+    |client| client.reset(),
+    |client| {
+        client.finish();
+        std::mem::forget(client);
+    },
+];
+
 both_drivers! {
     fn the_client_sees_the_cut(driver) {
         for last in [Step::Close, Step::Reset] {
@@ -60,7 +70,9 @@ both_drivers! {
     }
 
     fn until_close_with_a_reset_is_a_cut(driver) {
-        for reply in ["HTTP/1.1 200 OK\r\n\r\nhello", "HTTP/1.0 200 OK\r\n\r\nhello", "HTTP/1.1 200 OK\r\n\r\n"] {
+        for reply in
+            ["HTTP/1.1 200 OK\r\n\r\nhello", "HTTP/1.0 200 OK\r\n\r\nhello", "HTTP/1.1 200 OK\r\n\r\n"]
+        {
             let origin = Origin::manual();
             let proxy = Setup::to(&origin).start(driver);
             for version in ["1.1", "1.0"] {
@@ -75,7 +87,10 @@ both_drivers! {
                 let (rest, end) = client.read_to_end();
                 match version {
                     "1.0" => assert_eq!(end, End::Reset, "{reply:?}"),
-                    _ => assert!(head.lists("transfer-encoding", "chunked") && !rest.ends_with(b"0\r\n\r\n"), "{reply:?}"),
+                    _ => assert!(
+                        head.lists("transfer-encoding", "chunked") && !rest.ends_with(b"0\r\n\r\n"),
+                        "{reply:?}"
+                    ),
                 }
             }
         }
@@ -100,13 +115,12 @@ both_drivers! {
     fn a_client_that_leaves_in_its_upload_takes_the_upstream_connection_with_it(driver) {
         let origin = Origin::manual();
         let proxy = Setup::to(&origin).start(driver);
-        let leave: [fn(Client); 3] = [drop, |client| client.reset(), |client| {
-            // Half a close is a cut body, too.
-            client.finish();
-            std::mem::forget(client);
-        }];
-        for body in ["Content-Length: 10\r\n\r\n12345", "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n", "Content-Length: 10\r\n\r\n"] {
-            for leave in leave {
+        for body in [
+            "Content-Length: 10\r\n\r\n12345",
+            "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n",
+            "Content-Length: 10\r\n\r\n",
+        ] {
+            for leave in LEAVE {
                 let mut client = proxy.connect();
                 client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{body}"));
                 let mut upstream = origin.accept();
@@ -122,15 +136,21 @@ both_drivers! {
     fn a_client_that_leaves_while_it_waits_takes_the_upstream_connection_with_it(driver) {
         let origin = Origin::manual();
         let proxy = Setup::to(&origin).start(driver);
-        for request in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"] {
-            let mut client = proxy.connect();
-            client.send(request);
-            let mut upstream = origin.accept();
-            upstream.read_request();
-            drop(client);
-            upstream.expect_close();
+        let requests = [
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab",
+        ];
+        for request in requests {
+            for leave in LEAVE {
+                let mut client = proxy.connect();
+                client.send(request);
+                let mut upstream = origin.accept();
+                upstream.read_request();
+                leave(client);
+                upstream.expect_close();
+            }
         }
-        assert_eq!(proxy.metric("ringlane_client_aborts_total", ""), 2);
+        assert_eq!(proxy.metric("ringlane_client_aborts_total", ""), 6);
     }
 
     fn a_client_that_leaves_in_its_download_takes_the_upstream_connection_with_it(driver) {

@@ -47,7 +47,9 @@ both_drivers! {
     fn bodies_at_the_limit_are_served(driver) {
         let (origin, proxy) = start(driver, "1KiB");
         let mut client = proxy.connect();
-        for request in [with_length(1024), with_length(0), in_chunks(1024, 1), in_chunks(1, 1024), in_chunks(512, 2)] {
+        for request in
+            [with_length(1024), with_length(0), in_chunks(1024, 1), in_chunks(1, 1024), in_chunks(512, 2)]
+        {
             client.send(&request);
             client.read_response().expect(200);
             // Cut where the body begins.
@@ -72,7 +74,12 @@ both_drivers! {
         let (origin, proxy) = start(driver, "1KiB");
         for request in [in_chunks(1025, 1), in_chunks(1, 1025), in_chunks(512, 3), in_chunks(4000, 1)] {
             let body = request.find("\r\n\r\n").unwrap() + 4;
-            for cuts in [vec![body], vec![body, body + 500], vec![body + 300], (body..request.len()).step_by(97).collect()] {
+            for cuts in [
+                vec![body],
+                vec![body, body + 500],
+                vec![body + 300],
+                (body..request.len()).step_by(97).collect(),
+            ] {
                 let mut client = proxy.connect();
                 client.send_cut(request.as_bytes(), &cuts);
                 expect_413(&mut client);
@@ -83,8 +90,11 @@ both_drivers! {
 
     fn a_limit_of_nothing(driver) {
         let (origin, proxy) = start(driver, "0B");
-        for (request, status) in [(with_length(0), 200), (in_chunks(0, 1), 200), (with_length(1), 413), (in_chunks(1, 1), 413)] {
-            let request = if request.contains("0\r\n\r\n0") { request.replacen("0\r\n\r\n", "", 1) } else { request };
+        for (request, status) in
+            [(with_length(0), 200), (in_chunks(0, 1), 200), (with_length(1), 413), (in_chunks(1, 1), 413)]
+        {
+            let request =
+                if request.contains("0\r\n\r\n0") { request.replacen("0\r\n\r\n", "", 1) } else { request };
             let mut client = proxy.connect();
             client.send(&request);
             assert_eq!(client.read_response().status, status, "{request:?}");

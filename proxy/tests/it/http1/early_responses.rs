@@ -72,7 +72,9 @@ both_drivers! {
     fn a_client_in_full_flow_gets_the_response(driver) {
         let origin = hasty();
         let proxy = Setup::to(&origin).start(driver);
-        for framing in [format!("Content-Length: {}", 200 * 1024 * 1024), "Transfer-Encoding: chunked".to_owned()] {
+        for framing in
+            [format!("Content-Length: {}", 200 * 1024 * 1024), "Transfer-Encoding: chunked".to_owned()]
+        {
             let mut client = proxy.connect();
             client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n"));
             client.try_send([b"4000\r\n", &[b'x'; 0x4000][..], b"\r\n"].concat());
@@ -82,7 +84,12 @@ both_drivers! {
 
     /// The upstream answers and closes without having read the body.
     fn an_upstream_that_answers_and_closes(driver) {
-        let origin = Origin::script(&[Step::Head, Step::reply(REFUSAL.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")), Step::Finish, Step::ReadToEnd]);
+        let origin = Origin::script(&[
+            Step::Head,
+            Step::reply(REFUSAL.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")),
+            Step::Finish,
+            Step::ReadToEnd,
+        ]);
         let proxy = Setup::to(&origin).start(driver);
         let mut client = proxy.connect();
         for _ in 0..3 {
@@ -128,6 +135,27 @@ both_drivers! {
         upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
         client.read_response().expect(200);
         assert_eq!(origin.connections(), 1);
+    }
+
+    /// The upstream goes away in the middle of an upload: that is answered, and the request is not sent again.
+    fn an_upstream_that_leaves_in_an_upload(driver) {
+        for last in [Step::Close, Step::Reset] {
+            let origin = Origin::script(&[Step::Head, Step::ReadUntil(b"go".to_vec()), last.clone()]);
+            let proxy = Setup::to(&origin).start(driver);
+            let framings = [("Content-Length: 300000000", ""), ("Transfer-Encoding: chunked", "4000\r\n")];
+            for (round, (field, start)) in framings.iter().enumerate() {
+                let mut client = proxy.connect();
+                client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n{start}go"));
+                let response = client.read_response();
+                assert_eq!(
+                    (response.status, response.says_close()),
+                    (502, true),
+                    "{last:?} {field}: {response:?}"
+                );
+                client.expect_eof();
+                assert_eq!(origin.connections(), round + 1);
+            }
+        }
     }
 
     /// An upstream that reads nothing stalls the upload, and still its answer arrives.

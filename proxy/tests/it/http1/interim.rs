@@ -28,7 +28,9 @@ both_drivers! {
                 let interim = client.read_response();
                 assert_eq!(interim.head.start, format!("HTTP/1.1 {status}"));
                 assert_eq!(interim.framing, BodyFraming::None);
-                for gone in ["content-length", "transfer-encoding", "connection", "x-hop", "keep-alive", "date"] {
+                for gone in
+                    ["content-length", "transfer-encoding", "connection", "x-hop", "keep-alive", "date"]
+                {
                     assert_eq!(interim.field(gone), None, "{interim:?}");
                 }
                 if status.starts_with("103") {
@@ -110,7 +112,8 @@ both_drivers! {
         let origin = Origin::manual();
         let proxy = Setup::to(&origin).start(driver);
         let mut client = proxy.connect();
-        client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nexpect: 100-Continue\r\n\r\n");
+        client
+            .send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nexpect: 100-Continue\r\n\r\n");
         let mut upstream = origin.accept();
         upstream.read_head();
         upstream.send("HTTP/1.1 100 Continue\r\n\r\n");

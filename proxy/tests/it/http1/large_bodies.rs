@@ -213,6 +213,22 @@ both_drivers! {
         waits_for_the_upstream(driver, true);
     }
 
+    /// A client that sends request after request and reads no response: neither piles up in the proxy.
+    fn a_client_that_only_asks_is_stalled(driver) {
+        let body = "b".repeat(100_000);
+        let origin = Origin::serve(move |mut wire: Wire| {
+            let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            while wire.try_read_request().is_some() && wire.try_send(&reply) {}
+        });
+        let proxy = Setup::to(&origin).start(driver);
+        let mut client = proxy.connect();
+        let before = memory(&proxy);
+        let taken = client.send_until_stalled(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 0, QUIET);
+        assert!(taken < BUFFERED_MAX, "{taken}");
+        assert!(memory(&proxy) < before + 8 * 1024 * 1024, "{} bytes are held", memory(&proxy) - before);
+        client.read_response().expect(200);
+    }
+
     /// Many at once, each with a body of its own: no buffer is mixed up with another's.
     fn many_at_once(driver) {
         let origin = mirror();
@@ -221,12 +237,20 @@ both_drivers! {
             for number in 0..16 {
                 let proxy = &proxy;
                 scope.spawn(move || {
-                    let body = pattern(300_000 + number * 7_001).into_iter().map(|byte| byte ^ number as u8).collect::<Vec<_>>();
+                    let body = pattern(300_000 + number * 7_001)
+                        .into_iter()
+                        .map(|byte| byte ^ number as u8)
+                        .collect::<Vec<_>>();
                     let mut client = proxy.connect();
                     for _ in 0..4 {
                         let mut writer = client.second();
                         let length = body.len();
-                        let bytes = [format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n").as_bytes(), &body].concat();
+                        let bytes = [
+                            format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")
+                                .as_bytes(),
+                            &body,
+                        ]
+                        .concat();
                         let writing = std::thread::spawn(move || writer.send(bytes));
                         let response = client.read_response();
                         assert_eq!((response.status, response.end), (200, End::Complete));

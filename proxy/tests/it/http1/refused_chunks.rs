@@ -99,7 +99,9 @@ both_drivers! {
         let proxy = Setup::to(&origin).start(driver);
         for body in malformed().into_iter().chain(too_large()) {
             let mut client = proxy.connect();
-            client.try_send([head().as_bytes(), &bytes(&body), b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"].concat());
+            client.try_send(
+                [head().as_bytes(), &bytes(&body), b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n"].concat(),
+            );
             let response = client.read_response();
             assert_eq!((response.status, response.says_close()), (400, true), "{body:?}: {response:?}");
             client.expect_eof();
@@ -124,7 +126,10 @@ both_drivers! {
             assert_eq!((response.status, response.says_close()), (400, true), "{:?}", text_of(&body));
             client.expect_eof();
         }
-        assert_eq!(proxy.metric("ringlane_requests_refused_total", "reason=\"malformed\""), malformed().len() as u64);
+        assert_eq!(
+            proxy.metric("ringlane_requests_refused_total", "reason=\"malformed\""),
+            malformed().len() as u64
+        );
         // Every one was cut short upstream: the origin reads heads without an end of their bodies.
         assert_eq!(origin.whole_requests(), []);
     }

@@ -64,7 +64,10 @@ both_drivers! {
         }
         assert_eq!(origin.connections(), 1);
         let received = text_of(&origin.received()[0]);
-        assert!(!received.contains(";ext") && !received.contains("; ext"), "chunk extensions end at the proxy");
+        assert!(
+            !received.contains(";ext") && !received.contains("; ext"),
+            "chunk extensions end at the proxy"
+        );
         assert!(!received.contains("evil"), "a forbidden trailer was passed on");
     }
 
@@ -84,7 +87,10 @@ both_drivers! {
     fn each_piece_goes_on_as_it_comes(driver) {
         let origin = Origin::manual();
         let proxy = Setup::to(&origin).start(driver);
-        let pieces = [("Content-Length: 6", ["ab", "cd", "ef"]), ("Transfer-Encoding: chunked", ["2\r\nab\r\n", "2\r\ncd\r\n", "2\r\nef\r\n"])];
+        let pieces = [
+            ("Content-Length: 6", ["ab", "cd", "ef"]),
+            ("Transfer-Encoding: chunked", ["2\r\nab\r\n", "2\r\ncd\r\n", "2\r\nef\r\n"]),
+        ];
         for (field, pieces) in pieces {
             let mut client = proxy.connect();
             client.send(format!("POST / HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n"));

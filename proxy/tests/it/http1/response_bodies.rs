@@ -63,7 +63,11 @@ both_drivers! {
         for (reply, framing, body, trailers) in REPLIES {
             client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
             let response = client.read_response();
-            assert_eq!((response.framing, response.text().as_str()), (*framing, *body), "{reply:?}: {response:?}");
+            assert_eq!(
+                (response.framing, response.text().as_str()),
+                (*framing, *body),
+                "{reply:?}: {response:?}"
+            );
             assert_eq!(response.trailers, *trailers, "{reply:?}");
         }
         assert_eq!(origin.connections(), 1);
@@ -83,7 +87,11 @@ both_drivers! {
                 upstream.read_request();
                 upstream.send_cut(&reply, &cuts);
                 let response = client.read_response();
-                assert_eq!((response.framing, response.text().as_str()), (*framing, *body), "{reply:?}: {cuts:?}");
+                assert_eq!(
+                    (response.framing, response.text().as_str()),
+                    (*framing, *body),
+                    "{reply:?}: {cuts:?}"
+                );
                 assert_eq!(response.trailers, *trailers, "{cuts:?}");
             }
         }
@@ -101,16 +109,24 @@ both_drivers! {
         let mut client = proxy.connect();
         for (method, reply) in BODILESS {
             let length = if *method == "POST" { "Content-Length: 0\r\n" } else { "" };
-            client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n{length}\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+            client.send(format!(
+                "{method} / HTTP/1.1\r\nHost: a\r\n{length}\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"
+            ));
             let mut response = client.read_response_to(method);
             while response.status < 200 {
                 assert_eq!(response.field("content-length"), None);
                 response = client.read_response_to(method);
             }
-            assert_eq!(response.head.start.as_bytes()[9..12], reply.as_bytes()[reply.rfind("HTTP/1.1").unwrap() + 9..][..3]);
+            assert_eq!(
+                response.head.start.as_bytes()[9..12],
+                reply.as_bytes()[reply.rfind("HTTP/1.1").unwrap() + 9..][..3]
+            );
             if response.status == 204 {
                 // RFC 9110 section 8.6, RFC 9112 section 6.1.
-                assert_eq!((response.field("content-length"), response.field("transfer-encoding")), (None, None));
+                assert_eq!(
+                    (response.field("content-length"), response.field("transfer-encoding")),
+                    (None, None)
+                );
             } else if reply.contains("Content-Length: 5") {
                 assert_eq!(response.field("content-length"), Some("5"));
             }
@@ -119,8 +135,26 @@ both_drivers! {
         assert_eq!(origin.connections(), 1);
     }
 
+    /// An upstream that sends a body where there can be none: it is nobody's, and answers nothing.
+    fn a_body_where_there_can_be_none(driver) {
+        for (method, reply) in BODILESS {
+            let next = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnext";
+            let origin = Origin::replies(&[format!("{reply}hello"), next.to_owned()]);
+            let proxy = Setup::to(&origin).start(driver);
+            let mut client = proxy.connect();
+            client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+            while client.read_response_to(method).status < 200 {}
+            assert_eq!(client.read_response().expect(200).text(), "next", "{method} {reply:?}");
+            assert_eq!(origin.connections(), 2, "{method} {reply:?}");
+        }
+    }
+
     fn until_close_becomes_chunks_and_ends_well(driver) {
-        for reply in ["HTTP/1.1 200 OK\r\n\r\nhello", "HTTP/1.0 200 OK\r\n\r\nhello", "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello"] {
+        for reply in [
+            "HTTP/1.1 200 OK\r\n\r\nhello",
+            "HTTP/1.0 200 OK\r\n\r\nhello",
+            "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello",
+        ] {
             let origin = Origin::script(&[Step::Request, Step::reply(reply), Step::Close]);
             let proxy = Setup::to(&origin).start(driver);
             let mut client = proxy.connect();
@@ -140,7 +174,8 @@ both_drivers! {
     }
 
     fn chunks_become_until_close_for_a_client_of_1_0(driver) {
-        let reply = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nA: b\r\n\r\n";
+        let reply =
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nA: b\r\n\r\n";
         let origin = Origin::replies(&[reply]);
         let proxy = Setup::to(&origin).start(driver);
         for head in ["GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"] {
@@ -170,7 +205,8 @@ both_drivers! {
             client.read_head();
             for (piece, data) in pieces.into_iter().zip(["ab", "cd", "ef"]) {
                 upstream.send(piece);
-                let framed = if field.starts_with('C') { data.to_owned() } else { format!("2\r\n{data}\r\n") };
+                let framed =
+                    if field.starts_with('C') { data.to_owned() } else { format!("2\r\n{data}\r\n") };
                 assert_eq!(text_of(&client.read_exact(framed.len())), framed);
             }
         }

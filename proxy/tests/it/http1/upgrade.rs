@@ -32,11 +32,17 @@ both_drivers! {
         let request = upstream.read_request();
         assert_eq!(request.head.values("upgrade"), ["a/1.0, echo", "c"]);
         assert_eq!((request.field("connection"), request.field("x-hop")), (Some("upgrade"), None));
-        assert_eq!((request.field("sec-websocket-key"), request.field("via")), (Some("k"), Some("1.1 ringlane")));
+        assert_eq!(
+            (request.field("sec-websocket-key"), request.field("via")),
+            (Some("k"), Some("1.1 ringlane"))
+        );
         upstream.send("HTTP/1.1 101 Ok then\r\nupgrade: ECHO\r\nConnection: Upgrade, x-hop\r\nX-Hop: 1\r\nSec-WebSocket-Accept: s\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n".replace("Content-Length: 5\r\n", ""));
         let response = client.read_response();
         assert_eq!(response.head.start, "HTTP/1.1 101 Ok then");
-        assert_eq!((response.field("upgrade"), response.field("connection")), (Some("ECHO"), Some("upgrade")));
+        assert_eq!(
+            (response.field("upgrade"), response.field("connection")),
+            (Some("ECHO"), Some("upgrade"))
+        );
         assert_eq!((response.field("x-hop"), response.field("transfer-encoding")), (None, None));
         assert_eq!(response.field("sec-websocket-accept"), Some("s"));
     }
@@ -86,7 +92,13 @@ both_drivers! {
         let origin = Origin::manual();
         let proxy = Setup::to(&origin).start(driver);
         let reply = format!("{AGREE}HTTP/1.1 200 OK\r\n\r\n");
-        for cuts in [vec![], vec![AGREE.len()], vec![AGREE.len() - 1], vec![AGREE.len() + 4], vec![10, 60, AGREE.len() + 1]] {
+        for cuts in [
+            vec![],
+            vec![AGREE.len()],
+            vec![AGREE.len() - 1],
+            vec![AGREE.len() + 4],
+            vec![10, 60, AGREE.len() + 1],
+        ] {
             let mut client = proxy.connect();
             client.send(ASK);
             let mut upstream = origin.accept();
@@ -190,12 +202,17 @@ both_drivers! {
     }
 
     fn a_426_says_what_to_upgrade_to(driver) {
-        let origin = Origin::replies(&["HTTP/1.1 426 Upgrade Required\r\nUpgrade: echo\r\nConnection: upgrade\r\nContent-Length: 0\r\n\r\n"]);
+        let origin = Origin::replies(&[
+            "HTTP/1.1 426 Upgrade Required\r\nUpgrade: echo\r\nConnection: upgrade\r\nContent-Length: 0\r\n\r\n",
+        ]);
         let proxy = Setup::to(&origin).start(driver);
         let mut client = proxy.connect();
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         let response = client.read_response().expect(426);
-        assert_eq!((response.field("upgrade"), response.field("connection")), (Some("echo"), Some("upgrade")));
+        assert_eq!(
+            (response.field("upgrade"), response.field("connection")),
+            (Some("echo"), Some("upgrade"))
+        );
     }
 
     fn a_101_that_nobody_asked_for_is_502(driver) {
@@ -226,7 +243,8 @@ both_drivers! {
     /// A 101 must choose from what was offered, and say what it chose.
     fn a_101_to_something_else_is_502(driver) {
         for answer in ["Upgrade: other", "Upgrade: echo, other", "X: y", "Upgrade: ", "Upgrade: echo/1"] {
-            let origin = Origin::replies(&[format!("HTTP/1.1 101 Ok\r\nConnection: upgrade\r\n{answer}\r\n\r\n")]);
+            let origin =
+                Origin::replies(&[format!("HTTP/1.1 101 Ok\r\nConnection: upgrade\r\n{answer}\r\n\r\n")]);
             let proxy = Setup::to(&origin).start(driver);
             let mut client = proxy.connect();
             client.send(ASK);
@@ -248,7 +266,13 @@ both_drivers! {
             let head = ASK.replace("GET", "POST").replace("\r\n\r\n", &format!("\r\n{field}\r\n"));
             let all = format!("{head}{body}early");
             // The last piece has the end of the body, if there is one, and the early bytes.
-            for cuts in [vec![], vec![head.len()], vec![head.len() + body.len() / 2], vec![all.len() - 5], vec![all.len() - 2]] {
+            for cuts in [
+                vec![],
+                vec![head.len()],
+                vec![head.len() + body.len() / 2],
+                vec![all.len() - 5],
+                vec![all.len() - 2],
+            ] {
                 let mut client = proxy.connect();
                 client.send_cut(all.as_bytes(), &cuts);
                 let mut upstream = origin.accept();

@@ -1,0 +1,88 @@
+//! A connection in use.
+
+use std::{
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Waker},
+    time::Instant,
+};
+
+use super::{
+    EndpointState, Pool, Tried,
+    idle::{Connection, count_dead},
+};
+use crate::{
+    error::Failure,
+    observe::Counters,
+    worker::{Worker, socket::Socket},
+};
+
+/// A connection in use. Dropped, it is closed; `give_back` keeps it for the next request.
+pub struct Lease {
+    pub(super) pool: Rc<Pool>,
+    pub(super) endpoint: Rc<EndpointState>,
+    pub(super) connection: Option<Connection>,
+    /// Whether it has served a request before: then the upstream may have closed it without our knowing yet.
+    pub reused: bool,
+    pub(super) holds_place: bool,
+}
+
+impl Lease {
+    /// The connection's socket.
+    pub fn socket(&self) -> Option<&Socket> {
+        self.connection.as_ref().map(|connection| &*connection.socket)
+    }
+
+    /// The socket, to be held beside the lease.
+    pub fn socket_handle(&self) -> Option<Rc<Socket>> {
+        self.connection.as_ref().map(|connection| Rc::clone(&connection.socket))
+    }
+
+    /// The endpoint, as text.
+    pub fn label(&self) -> &Rc<str> {
+        &self.endpoint.label
+    }
+
+    pub(super) fn refused(self, worker: &Worker, tried: &mut Tried, failure: Failure) -> Failure {
+        worker.counters().upstream_connect_failures.inc();
+        tried.endpoints.push(self.endpoint.endpoint.id);
+        tried.last = Some(failure);
+        tried.label = Some(Rc::clone(&self.endpoint.label));
+        failure
+    }
+
+    /// Keeps the connection for the next request. Only after a complete, clean exchange.
+    pub fn give_back(mut self, counters: &Counters) {
+        let Some(mut connection) = self.connection.take() else { return };
+        connection.requests += 1;
+        let pool = Rc::clone(&self.pool);
+        let full = pool.idle.get() >= pool.idle_max.get() || pool.open.get() > pool.open_max.get();
+        let max_requests = pool.upstream.borrow().pool.max_requests;
+        if self.endpoint.removed.get() || full || max_requests.is_some_and(|max| connection.requests >= max) {
+            self.connection = Some(connection);
+            return;
+        }
+        // From here on the watch rings the endpoint's alarm. Ringing at once, the connection is of no use.
+        let waker = Waker::from(Arc::clone(&self.endpoint.alarm));
+        if connection.socket.poll_readable(&mut Context::from_waker(&waker)).is_ready() {
+            count_dead(counters, &connection, true);
+            self.connection = Some(connection);
+            return;
+        }
+        connection.idle_since = Instant::now();
+        self.endpoint.idle.borrow_mut().push_back(connection);
+        pool.idle.set(pool.idle.get() + 1);
+        pool.grant();
+        // It is open still: the drop must not count it as closed.
+        self.holds_place = false;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.holds_place {
+            self.connection = None;
+            self.pool.closed(1, false);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! A worker's connections to one upstream: idle ones per endpoint, last in first out; a bound on how many are open;
+//! a bounded line for requests when all are busy. Nothing is locked: everything here belongs to one core.
+//!
+//! Idle connections are watched by the poll that each socket keeps armed anyway (see `socket.rs`). When it fires on
+//! an idle connection, the upstream has closed it or has sent what nobody asked for: it is dropped at once, and can
+//! never answer a request.
+
+mod idle;
+mod lease;
+mod line;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+    sync::Arc,
+    time::Instant,
+};
+
+pub use self::{idle::Bell, lease::Lease, line::client_left};
+use self::{
+    idle::{Alarm, Connection},
+    line::Waiter,
+};
+use super::{Worker, deadline::Timer, socket::Socket};
+use crate::{
+    error::Failure,
+    limits::CONNECT_TRIES_MAX,
+    upstream::{Endpoint, Upstream, round_robin::RoundRobin, share},
+};
+
+/// What outlives a table for one endpoint.
+struct EndpointState {
+    endpoint: Endpoint,
+    /// The endpoint's label, in memory that no other core counts references to.
+    label: Rc<str>,
+    idle: RefCell<VecDeque<Connection>>,
+    alarm: Arc<Alarm>,
+    /// Set when a table without this endpoint was adopted: nothing is kept for it any more.
+    removed: Cell<bool>,
+}
+
+/// Everything one worker holds for one upstream. Keyed by the upstream's name across tables.
+pub struct Pool {
+    upstream: RefCell<Arc<Upstream>>,
+    balancer: RefCell<RoundRobin>,
+    endpoints: RefCell<Vec<Rc<EndpointState>>>,
+    open: Cell<u32>,
+    open_max: Cell<u32>,
+    idle: Cell<u32>,
+    idle_max: Cell<u32>,
+    pending_max: Cell<u32>,
+    waiters: RefCell<VecDeque<Rc<Waiter>>>,
+    /// Requests that have been told to try again and have not yet: nobody may overtake them.
+    promised: Cell<u32>,
+}
+
+/// Endpoints that a request has tried in vain, and what it waited for.
+#[derive(Default)]
+pub struct Tried {
+    endpoints: Vec<u32>,
+    last: Option<Failure>,
+    /// The endpoint that was tried last in vain, as text.
+    pub label: Option<Rc<str>>,
+    /// Time spent in the line, in microseconds.
+    pub queue_us: u64,
+    /// Time spent connecting, in microseconds.
+    pub connect_us: u64,
+}
+
+impl Pool {
+    /// State for `upstream` on worker `index` of `workers`.
+    pub fn new(upstream: &Arc<Upstream>, bell: &Arc<Bell>, index: u32, workers: u32) -> Rc<Pool> {
+        let pool = Rc::new(Pool {
+            upstream: RefCell::new(Arc::clone(upstream)),
+            balancer: RefCell::new(RoundRobin::new(std::iter::empty(), index)),
+            endpoints: RefCell::default(),
+            open: Cell::new(0),
+            open_max: Cell::new(0),
+            idle: Cell::new(0),
+            idle_max: Cell::new(0),
+            pending_max: Cell::new(0),
+            waiters: RefCell::default(),
+            promised: Cell::new(0),
+        });
+        pool.update(upstream, bell, index, workers);
+        pool
+    }
+
+    /// Adopts what a new table says of this upstream; connections and cursors of what stays are kept.
+    pub fn update(&self, upstream: &Arc<Upstream>, bell: &Arc<Bell>, index: u32, workers: u32) {
+        let limits = &upstream.pool;
+        self.open_max.set(share(limits.max_connections, workers, index));
+        self.idle_max.set(share(limits.max_idle, workers, index));
+        self.pending_max.set(share(limits.max_pending, workers, index));
+        self.balancer.borrow_mut().adopt(&upstream.endpoints);
+        let mut old: HashMap<u32, Rc<EndpointState>> =
+            self.endpoints.borrow_mut().drain(..).map(|state| (state.endpoint.id, state)).collect();
+        let states = upstream.endpoints.iter().map(|endpoint| match old.remove(&endpoint.id) {
+            Some(state) => state,
+            None => Rc::new(EndpointState {
+                endpoint: endpoint.clone(),
+                label: Rc::from(&*endpoint.label),
+                idle: RefCell::default(),
+                alarm: Alarm::new(bell),
+                removed: Cell::new(false),
+            }),
+        });
+        let states: Vec<_> = states.collect();
+        for state in old.into_values() {
+            self.give_up(&state);
+        }
+        *self.endpoints.borrow_mut() = states;
+        *self.upstream.borrow_mut() = Arc::clone(upstream);
+    }
+
+    /// Finds a connection for a request: an idle one, or a new one, or after a wait in line. `fresh` asks for a new
+    /// one; `careful` looks at the socket itself before an idle one is trusted.
+    pub async fn checkout(
+        self: &Rc<Self>,
+        worker: &Worker,
+        tried: &mut Tried,
+        (fresh, careful): (bool, bool),
+        timer: &Timer,
+        client: &Socket,
+    ) -> Result<Lease, Failure> {
+        let mut granted = false;
+        loop {
+            let endpoint = self.pick(tried)?;
+            if granted || (self.waiters.borrow().is_empty() && self.promised.get() == 0) {
+                if !fresh && let Some(connection) = self.take_idle(worker, &endpoint, careful).await {
+                    worker.counters().upstream_reuses.inc();
+                    let pool = Rc::clone(self);
+                    return Ok(Lease {
+                        pool,
+                        endpoint,
+                        connection: Some(connection),
+                        reused: true,
+                        holds_place: true,
+                    });
+                }
+                if self.open.get() < self.open_max.get() || self.evict_idle() {
+                    match Box::pin(self.connect(worker, endpoint, tried, timer)).await {
+                        // Another endpoint may do: `pick` ends this when there is none.
+                        Err(_) if tried.endpoints.len() < CONNECT_TRIES_MAX && !timer.cap_passed() => {
+                            continue;
+                        }
+                        result => return result,
+                    }
+                }
+            }
+            Box::pin(self.wait_in_line(worker, tried, timer, client)).await?;
+            granted = true;
+        }
+    }
+
+    fn pick(&self, tried: &Tried) -> Result<Rc<EndpointState>, Failure> {
+        let endpoints = self.endpoints.borrow();
+        let skip = |index: usize| {
+            !tried.endpoints.is_empty()
+                && endpoints.get(index).is_none_or(|state| tried.endpoints.contains(&state.endpoint.id))
+        };
+        let picked = self.balancer.borrow_mut().pick(skip).and_then(|index| endpoints.get(index).cloned());
+        picked.ok_or(tried.last.unwrap_or(Failure::NoEndpoints))
+    }
+
+    async fn connect(
+        self: &Rc<Self>,
+        worker: &Worker,
+        endpoint: Rc<EndpointState>,
+        tried: &mut Tried,
+        timer: &Timer,
+    ) -> Result<Lease, Failure> {
+        // The place is taken before the wait, and given up by the lease's drop if the connect fails.
+        self.open.set(self.open.get() + 1);
+        let mut lease =
+            Lease { pool: Rc::clone(self), endpoint, connection: None, reused: false, holds_place: true };
+        let started = Instant::now();
+        let wait = self.upstream.borrow().timeouts.connect;
+        worker.counters().upstream_connects.inc();
+        let result =
+            timer.within(wait, Socket::connect(&lease.endpoint.endpoint.address, worker.epoll)).await;
+        let now = Instant::now();
+        tried.connect_us += now.duration_since(started).as_micros() as u64;
+        match result {
+            Ok(Ok(socket)) => {
+                lease.connection =
+                    Some(Connection { socket: Rc::new(socket), born: now, idle_since: now, requests: 0 });
+                Ok(lease)
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(endpoint = %lease.endpoint.label, %error, "connect failed");
+                Err(lease.refused(worker, tried, Failure::ConnectRefused))
+            }
+            Err(_) => Err(lease.refused(worker, tried, Failure::ConnectTimeout)),
+        }
+    }
+
+    fn closed(&self, count: u32, were_idle: bool) {
+        self.open.set(self.open.get().saturating_sub(count));
+        if were_idle {
+            self.idle.set(self.idle.get().saturating_sub(count));
+        }
+        for _ in 0..count {
+            self.grant();
+        }
+    }
+
+    /// The table has this upstream no more: idle connections are closed, busy ones when they are done.
+    pub fn retire(&self) {
+        for state in self.endpoints.borrow().iter() {
+            self.give_up(state);
+        }
+    }
+
+    fn give_up(&self, state: &EndpointState) {
+        state.removed.set(true);
+        let gone = state.idle.take();
+        self.closed(gone.len() as u32, true);
+    }
+
+    /// Connections open, idle ones among them, and requests in line, for the gauges.
+    pub fn size(&self) -> (u32, u32, u32) {
+        (self.open.get(), self.idle.get(), self.waiters.borrow().len() as u32)
+    }
+}

@@ -1,0 +1,91 @@
+//! Programs of others that tests run as clients.
+
+use std::{
+    io::Write,
+    os::unix::process::CommandExt,
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+use super::{PATIENCE, driver::skip, log::Log};
+
+/// A program that is installed.
+pub struct Tool {
+    child: Child,
+    name: String,
+    stdout: Log,
+    stderr: Log,
+}
+
+/// A program that has ended.
+pub struct Ran {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Tool {
+    /// Starts a program. `None`: it is not installed, and the test was skipped, which CI does not allow.
+    pub fn start(name: &str, arguments: &[&str]) -> Option<Tool> {
+        let mut command = Command::new(name);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // SAFETY: prctl is a plain system call: safe between fork and exec.
+        unsafe {
+            // Nothing stays behind, however the tests end.
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                Ok(())
+            });
+        }
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                skip(&format!("{name} can't be started: {error}"));
+                return None;
+            }
+        };
+        let stdout = Log::of(child.stdout.take().unwrap());
+        let stderr = Log::of(child.stderr.take().unwrap());
+        Some(Tool { child, name: name.to_owned(), stdout, stderr })
+    }
+
+    /// Runs a program to its end.
+    #[track_caller]
+    pub fn run(name: &str, arguments: &[&str]) -> Option<Ran> {
+        Tool::start(name, arguments).map(Tool::finish)
+    }
+
+    /// Writes a line to its standard input.
+    pub fn say(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
+        stdin.flush().unwrap();
+    }
+
+    /// Waits for a line that starts with `start`, and gives the rest of it. `None`: it ended without one.
+    pub fn hear(&self, start: &str) -> Option<String> {
+        self.stdout.find(PATIENCE, |line| line.strip_prefix(start).map(str::to_owned))
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn finish(mut self) -> Ran {
+        drop(self.child.stdin.take());
+        let ended = self.stdout.ended(PATIENCE) && self.stderr.ended(PATIENCE);
+        if !ended {
+            let _ = self.child.kill();
+        }
+        let status = self.child.wait().unwrap();
+        let [stdout, stderr] = [&self.stdout, &self.stderr].map(|log| log.lines().join("\n"));
+        assert!(ended, "{} did not end: {stdout}\n{stderr}", self.name);
+        Ran { status, stdout, stderr }
+    }
+}
+
+impl Ran {
+    /// Fails unless it succeeded. Gives what it wrote to stdout.
+    #[track_caller]
+    pub fn expect_success(self) -> String {
+        assert!(self.status.success(), "{}: {}\n{}", self.status, self.stdout, self.stderr);
+        self.stdout
+    }
+}
