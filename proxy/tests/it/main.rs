@@ -21,7 +21,9 @@
 mod harness;
 
 mod access_log;
+mod admin;
 mod cli;
+mod crowd;
 mod clients;
 mod descriptors;
 mod endpoints;
@@ -36,6 +38,7 @@ mod reload;
 mod routing;
 mod runtime;
 mod seats;
+mod shares;
 mod smoke;
 mod stale;
 mod terminations;

@@ -85,7 +85,13 @@ impl Launch {
     /// Starts the binary on `toml` and waits until it is ready.
     #[track_caller]
     pub fn start(&self, toml: &str) -> Proxy {
-        let proxy = self.spawn(toml);
+        self.start_whole(&self.config(toml))
+    }
+
+    /// As `start`, on the text of a whole config.
+    #[track_caller]
+    pub fn start_whole(&self, config: &str) -> Proxy {
+        let proxy = self.spawn_whole(config);
         let ready = |line: &str| line.contains("ready").then_some(());
         assert!(proxy.stderr.find(PATIENCE, ready).is_some(), "not ready: {:#?}", proxy.logs());
         proxy
@@ -94,12 +100,18 @@ impl Launch {
     /// Starts the binary on `toml`, whether it will be ready or not.
     #[track_caller]
     pub fn spawn(&self, toml: &str) -> Proxy {
+        self.spawn_whole(&self.config(toml))
+    }
+
+    /// As `spawn`, on the text of a whole config.
+    #[track_caller]
+    pub fn spawn_whole(&self, config: &str) -> Proxy {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let dir =
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("it-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        std::fs::write(dir.join("ringlane.toml"), self.config(toml)).unwrap();
+        std::fs::write(dir.join("ringlane.toml"), config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringlane"));
         command
             .args(["run", "--config"])

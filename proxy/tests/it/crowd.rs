@@ -1,0 +1,89 @@
+//! Ten thousand clients that are silent and a few that are not: nobody notices the others.
+
+use std::sync::Mutex;
+
+use crate::harness::{
+    Client, Origin, Proxy, Setup,
+    replies::{GET, OK},
+};
+
+/// Clients that rest.
+const IDLE: u64 = 10_000;
+/// Clients that ask all the time, and how often each.
+const BUSY: usize = 64;
+const ROUNDS: usize = 20;
+/// Descriptors beside those of the idle clients: other tests run in this process as well.
+const OTHERS: u64 = 2_000;
+
+/// One at a time: both ends of every connection are descriptors of this machine.
+static CROWD: Mutex<()> = Mutex::new(());
+
+/// Raises the limit on open files to the hard one, and gives it.
+fn raise_open_files() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the calls fill, then read, a struct of ours.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
+        limit.rlim_cur = limit.rlim_max;
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
+    }
+    limit.rlim_max
+}
+
+/// One request of each of `clients`, all under way at once.
+#[track_caller]
+fn round(clients: &mut [Client]) {
+    clients.iter_mut().for_each(|client| client.send(GET));
+    for client in clients {
+        client.read_response().expect(200);
+    }
+}
+
+/// Clients that have each asked once.
+#[track_caller]
+fn arrive(proxy: &Proxy, count: u64) -> Vec<Client> {
+    let arrive = |_| {
+        let mut client = proxy.connect();
+        client.send(GET);
+        client.read_response().expect(200);
+        client
+    };
+    (0..count).map(arrive).collect()
+}
+
+both_drivers! {
+    fn ten_thousand_rest_and_a_few_work(driver) {
+        let _alone = CROWD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let idle = IDLE.min(raise_open_files().saturating_sub(OTHERS));
+        assert!(idle >= 1_000 || std::env::var_os("CI").is_none(), "room for {idle} clients only");
+        let origin = Origin::replies(&[OK]);
+        let setup = Setup::to(&origin).listener("timeouts.keep_alive = \"1h\"").workers(2);
+        let proxy = setup.start(driver);
+        let mut resting = arrive(&proxy, idle);
+        let mut busy = arrive(&proxy, BUSY as u64);
+        proxy.await_metric("ringlane_connections_active", "", idle + BUSY as u64);
+        for _ in 0..ROUNDS {
+            round(&mut busy);
+        }
+        // Those that rested are all still there.
+        assert!(resting.iter().all(Client::is_quiet));
+        for client in &mut resting {
+            client.send(GET);
+            client.read_response().expect(200);
+        }
+        let requests = 2 * idle + (BUSY * (ROUNDS + 1)) as u64;
+        proxy.await_metric("ringlane_requests_total", "", requests);
+        proxy.await_metric("ringlane_responses_total", "class=\"2xx\"", requests);
+        for (name, labels) in [
+            ("ringlane_accept_errors_total", ""), ("ringlane_connections_refused_total", ""),
+            ("ringlane_client_aborts_total", ""), ("ringlane_timeouts_total", ""),
+            ("ringlane_connection_panics_total", ""),
+        ] {
+            assert_eq!(proxy.metric(name, labels), 0, "{name}");
+        }
+        assert_eq!(proxy.metric("ringlane_connections_accepted_total", ""), idle + BUSY as u64);
+        drop(resting);
+        proxy.await_metric("ringlane_connections_active", "", BUSY as u64);
+        round(&mut busy);
+    }
+}
