@@ -20,6 +20,7 @@
 #[macro_use]
 mod harness;
 
+mod access_log;
 mod cli;
 mod clients;
 mod descriptors;
@@ -36,6 +37,7 @@ mod runtime;
 mod seats;
 mod smoke;
 mod stale;
+mod terminations;
 mod timeouts;
 mod timeouts_whole;
 mod upstream_faults;
