@@ -34,7 +34,7 @@ pub const READ_BUFFER_BYTES: usize = 32 * 1024;
 pub const BODY_BUFFER_BYTES: usize = 128 * 1024;
 /// Room kept free before a response, in bytes, so that the head that goes to the client, a little longer than the one
 /// that came, can be written right before the body and both sent as one piece.
-pub const HEADROOM_BYTES: usize = 512;
+pub const HEADROOM_BYTES: usize = 128;
 /// Request body bytes read and dropped after an early final response, to keep the connection (else it is closed).
 pub const DRAIN_BODY_BYTES_MAX: u64 = 256 * 1024;
 

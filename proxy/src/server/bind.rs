@@ -91,6 +91,8 @@ impl Sockets {
         for _ in 0..self.rows.len() {
             let socket = Socket::new(address.domain(), Type::STREAM.nonblocking().cloexec(), None)?;
             socket.set_reuse_address(true)?;
+            // Accepted sockets inherit it: no call for each.
+            socket.set_tcp_nodelay(true)?;
             if address.domain() == Domain::IPV6 {
                 socket.set_only_v6(false)?;
             }

@@ -9,8 +9,10 @@ use crate::{
     limits::{BODY_BUFFER_BYTES, READ_BUFFER_BYTES},
 };
 
-/// Kept at most, of each kind: beyond it memory goes back to the allocator.
+/// Read buffers kept at most: beyond it memory goes back to the allocator.
 const KEPT_MAX: usize = 256;
+/// Write buffers and room for heads kept at most: one of each for every exchange under way is common.
+const KEPT_SMALL_MAX: usize = 2048;
 /// Large ones kept at most.
 const KEPT_LARGE_MAX: usize = 16;
 /// A write buffer, or the room for a head, that has grown beyond this is not kept.
@@ -58,7 +60,7 @@ impl Buffers {
     pub fn give_write(&self, mut buf: Vec<u8>) {
         buf.clear();
         let mut kept = self.write.borrow_mut();
-        if buf.capacity() <= KEPT_BYTES_MAX && kept.len() < KEPT_MAX {
+        if buf.capacity() <= KEPT_BYTES_MAX && kept.len() < KEPT_SMALL_MAX {
             kept.push(buf);
         }
     }
@@ -71,7 +73,7 @@ impl Buffers {
     /// Gives the room for a head back.
     pub fn give_spare(&self, spare: Spare) {
         let mut kept = self.spare.borrow_mut();
-        if kept.len() < KEPT_MAX && spare.raw.capacity() <= KEPT_BYTES_MAX {
+        if kept.len() < KEPT_SMALL_MAX && spare.raw.capacity() <= KEPT_BYTES_MAX {
             kept.push(spare);
         }
     }

@@ -131,6 +131,10 @@ async fn busy(client: &mut Client) -> bool {
         let started = worker.now();
         match request_head(client, &mut buf).await {
             Ok(Some(head)) => {
+                if buf.is_empty() {
+                    // The next request that this core reads finds the same, warm buffer.
+                    worker.buffers.give_read(std::mem::take(&mut buf));
+                }
                 let keep = exchange::exchange(client, &mut buf, &head, started).await;
                 worker.buffers.give_spare(head.into_spare());
                 if !keep {

@@ -65,7 +65,10 @@ pub async fn forward(
         progress.phases.connect_us = tried.connect_us;
         let lease = match checkout {
             Ok(lease) => lease,
-            Err(failure) => return Err(client.late(failure)),
+            Err(failure) => {
+                progress.endpoint = tried.label.or(progress.endpoint.take());
+                return Err(client.late(failure));
+            }
         };
         progress.endpoint = Some(Rc::clone(lease.label()));
         progress.attempts += 1;

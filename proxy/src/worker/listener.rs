@@ -147,17 +147,13 @@ fn welcome(
     taken: &Rc<Cell<u32>>,
     turned_away: &Rc<Cell<u32>>,
 ) {
-    let (address, peer) = peer_text(&peer);
+    let peer = peer_text(&peer);
     let Ok(socket) = Socket::from_ready_fd(fd) else { return };
     let setup = &worker.setup;
-    let limit = worker
-        .table()
-        .table
-        .listeners
-        .iter()
-        .find(|it| it.id == listener.id)
-        .map_or_else(|| listener.max_connections, |current| current.max_connections);
-    if taken.get() >= share(limit, setup.workers as u32, setup.index as u32) {
+    // What is asked of the client from its first byte on is what the newest table says.
+    let adopted = worker.table();
+    let listener = adopted.table.listeners.iter().find(|it| it.id == listener.id).unwrap_or(listener);
+    if taken.get() >= share(listener.max_connections, setup.workers as u32, setup.index as u32) {
         worker.counters().connections_refused.inc();
         if turned_away.get() < TURNED_AWAY_MAX {
             let seat = Seat::take(worker, turned_away);
@@ -170,9 +166,6 @@ fn welcome(
         return;
     }
     worker.counters().connections_accepted.inc();
-    if address.is_some() {
-        socket.no_delay();
-    }
     let seat = Seat::take(worker, taken);
     let client = Client::new(worker, socket, Arc::clone(listener), peer);
     monoio::spawn(async move {

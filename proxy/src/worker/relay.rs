@@ -269,6 +269,9 @@ pub async fn upload(
     let worker = &client.worker;
     let mut out = worker.buffers.take_write();
     let mut passed = state.passed;
+    if buf.capacity() == 0 {
+        *buf = worker.buffers.take_read();
+    }
     while !reader.is_done() {
         make_room(buf, room(reader, passed));
         let idle = client.listener.request_body_idle_timeout;

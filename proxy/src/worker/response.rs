@@ -20,6 +20,9 @@ use crate::{
     observe::UpstreamWait,
 };
 
+/// After this long without a response, a client that will close after it is watched for closing before it.
+const WATCH_AFTER: Duration = Duration::from_millis(40);
+
 /// Reads heads until the final one; interim ones are passed on. `bytes` then holds, from the offset returned on, what
 /// has been read of the body; before it is room to write the client's head into (`HEADROOM_BYTES` at least).
 pub async fn final_head(
@@ -31,7 +34,7 @@ pub async fn final_head(
 ) -> Result<(ResponseHead, usize), Failure> {
     let worker = &this.client.worker;
     // While the client sends its body, that is where its leaving is noticed.
-    let mut watching = upload.is_none();
+    let mut watching = upload.is_none() && this.head.keep_alive;
     let mut at = HEADROOM_BYTES;
     let full = this.timeouts.response_head;
     // The clock is read again only when a head did not come at once.
@@ -112,7 +115,11 @@ async fn await_response(
     wait: Duration,
 ) -> Result<(), Failure> {
     let client = this.client;
+    // Where no next request is awaited on this connection, the watch would be armed for this alone and cancelled at
+    // its close: it is, once the response has proved slow.
+    let mut unwatched = !this.head.keep_alive && upload.is_none();
     loop {
+        let wait = if unwatched { wait.min(WATCH_AFTER) } else { wait };
         let sending = upload.is_some_and(|upload| !upload.is_over());
         let waiting = poll_fn(|cx| {
             if let Poll::Ready(result) = upstream.poll_readable(cx) {
@@ -130,6 +137,10 @@ async fn await_response(
             Ok(Err(failure)) => return Err(failure),
             Err(_) if client.worker.cutting() || client.timer.cap_passed() => {
                 return Err(client.late(Failure::Draining));
+            }
+            Err(_) if unwatched => {
+                unwatched = false;
+                *watching = true;
             }
             // The request is still on its way, at the client's pace.
             Err(_) if sending => {}

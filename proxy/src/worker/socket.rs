@@ -10,7 +10,6 @@ use std::{
     cell::{Cell, RefCell, UnsafeCell},
     future::{Future, poll_fn},
     io,
-    net::SocketAddr,
     os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     pin::Pin,
     rc::Rc,
@@ -253,12 +252,6 @@ impl Socket {
         SockRef::from(&self.fd()).send_with_flags(bytes, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
     }
 
-    /// Sends small writes at once. TCP only.
-    pub fn no_delay(&self) {
-        // A connection that is gone already fails here, and with its first read.
-        let _ = SockRef::from(&self.fd()).set_tcp_nodelay(true);
-    }
-
     /// Ends our direction of the stream; the peer reads an end after what was written.
     pub fn shutdown_write(&self) -> io::Result<()> {
         SockRef::from(&self.fd()).shutdown(std::net::Shutdown::Write)
@@ -276,10 +269,7 @@ impl Drop for Socket {
     }
 }
 
-/// The address of a peer, as text for logs and `X-Forwarded-For`; on a unix socket `unknown`, the word of RFC 7239.
-pub fn peer_text(address: &socket2::SockAddr) -> (Option<SocketAddr>, String) {
-    match address.as_socket() {
-        Some(socket) => (Some(socket), socket.ip().to_canonical().to_string()),
-        None => (None, "unknown".to_owned()),
-    }
+/// The address of a peer, as text for logs and `X-Forwarded-For`.
+pub fn peer_text(address: &socket2::SockAddr) -> String {
+    address.as_socket().map_or_else(|| "unix".to_owned(), |socket| socket.ip().to_canonical().to_string())
 }

@@ -20,6 +20,7 @@
 #[macro_use]
 mod harness;
 
+mod access_log;
 mod cli;
 mod clients;
 mod descriptors;
@@ -31,10 +32,12 @@ mod names;
 mod pool;
 mod process;
 mod queue;
+mod reload;
 mod runtime;
 mod seats;
 mod smoke;
 mod stale;
+mod terminations;
 mod timeouts;
 mod timeouts_whole;
 mod upstream_faults;

@@ -25,13 +25,14 @@ impl Closed {
 }
 
 /// An address where a connect gets no answer: the queue of a listener that never accepts is full.
-struct Deaf {
+pub struct Deaf {
     listener: TcpListener,
     _queued: Vec<Socket>,
 }
 
 impl Deaf {
-    fn new() -> Deaf {
+    /// Fills the queue.
+    pub fn new() -> Deaf {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
         socket.listen(0).unwrap();
@@ -47,7 +48,8 @@ impl Deaf {
         }
     }
 
-    fn address(&self) -> String {
+    /// Where nobody answers.
+    pub fn address(&self) -> String {
         self.listener.local_addr().unwrap().to_string()
     }
 }

@@ -47,6 +47,7 @@ impl Lease {
         worker.counters().upstream_connect_failures.inc();
         tried.endpoints.push(self.endpoint.endpoint.id);
         tried.last = Some(failure);
+        tried.label = Some(Rc::clone(&self.endpoint.label));
         failure
     }
 

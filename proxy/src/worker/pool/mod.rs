@@ -60,6 +60,8 @@ pub struct Pool {
 pub struct Tried {
     endpoints: Vec<u32>,
     last: Option<Failure>,
+    /// The endpoint that was tried last in vain, as text.
+    pub label: Option<Rc<str>>,
     /// Time spent in the line, in microseconds.
     pub queue_us: u64,
     /// Time spent connecting, in microseconds.

@@ -284,6 +284,13 @@ impl Proxy {
         &self.dir
     }
 
+    /// The number of the line of its config, from 0, that has `text` in it.
+    #[track_caller]
+    pub fn config_line(&self, text: &str) -> usize {
+        let config = std::fs::read_to_string(self.dir.join("ringlane.toml")).unwrap();
+        config.lines().position(|line| line.contains(text)).unwrap()
+    }
+
     /// Its id.
     pub fn pid(&self) -> u32 {
         self.child.id()
