@@ -221,6 +221,10 @@ async fn last_hop(
         if !SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret.as_str().as_bytes())) {
             echo.extend_from_slice(line);
         }
+        // What may stand behind the head is our own.
+        if line == b"\r\n" {
+            break;
+        }
     }
     let answer = Answer { status: StatusCode::OK, fields: &[], content_type: "message/http", body: &echo };
     local(client, buf, head, reader, progress, &answer).await

@@ -194,6 +194,10 @@ both_drivers! {
         let response = client.read_response().expect(200);
         assert_eq!(response.field("content-type"), Some("message/http"));
         assert_eq!(response.text(), "TRACE /a?b HTTP/1.1\r\nHost: a\r\nMax-Forwards: 000\r\nX-A: b\r\n\r\n");
+        // An absolute target without a path is echoed as it came.
+        client.send("TRACE http://b HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+        let response = client.read_response().expect(200);
+        assert_eq!(response.text(), "TRACE http://b HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
         // More hops than can be counted are still more than one.
         client.send("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 99999999999999999999999\r\n\r\n");
         client.read_response().expect(200);

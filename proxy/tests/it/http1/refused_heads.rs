@@ -95,6 +95,20 @@ both_drivers! {
         expect_no_upstream(&origin, &proxy);
     }
 
+    /// A client that was refused may finish what it sends, within reason; then the connection is closed under it.
+    fn a_client_that_goes_on_sending_is_cut_off(driver) {
+        let (_origin, proxy) = start(driver, "");
+        let mut client = proxy.connect();
+        client.send("BAD\r\n\r\n");
+        while client.try_send([b'x'; 10_000]) {}
+        proxy.await_metric("ringlane_connections_active", "", 0);
+        // One that sends nothing more and does not close is not waited for either.
+        let mut client = proxy.connect();
+        client.send("BAD\r\n\r\n");
+        expect_refusal(&mut client, b"BAD", 400);
+        proxy.await_metric("ringlane_connections_active", "", 0);
+    }
+
     fn limits_are_those_of_the_config(driver) {
         let limits = "limits.request_head_bytes = \"1KiB\"\nlimits.headers = 4";
         let (origin, proxy) = start(driver, limits);

@@ -173,6 +173,25 @@ both_drivers! {
         }
     }
 
+    /// A client of 1.0 is never told of a coding that it does not know, not even where there is no body (RFC 9112
+    /// section 6.1).
+    fn a_client_of_1_0_hears_of_no_coding(driver) {
+        for (method, reply) in BODILESS {
+            let origin = Origin::replies(&[reply]);
+            let proxy = Setup::to(&origin).start(driver);
+            let mut client = proxy.connect();
+            client.send(format!("{method} / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"));
+            let response = client.read_response_to(method);
+            assert_eq!(response.field("transfer-encoding"), None, "{method} {reply:?}");
+            let keeps_length = reply.contains("Content-Length: 5") && response.status != 204;
+            assert_eq!(
+                response.field("content-length").is_some(),
+                keeps_length || reply.contains("922"),
+                "{response:?}"
+            );
+        }
+    }
+
     fn chunks_become_until_close_for_a_client_of_1_0(driver) {
         let reply =
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\nA: b\r\n\r\n";

@@ -1,5 +1,7 @@
 //! Upgrades: agreed, refused, unasked; and the tunnel that an agreed one becomes.
 
+use std::time::Duration;
+
 use crate::harness::{Driver, End, Origin, Proxy, Setup, Step, Wire};
 
 const ASK: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
@@ -106,6 +108,37 @@ both_drivers! {
             upstream.send_cut(reply.as_bytes(), &cuts);
             assert_eq!(client.read_response().status, 101);
             assert_eq!(client.read_exact(19), b"HTTP/1.1 200 OK\r\n\r\n", "{cuts:?}");
+        }
+    }
+
+    fn many_early_bytes(driver) {
+        let origin = Origin::manual();
+        let proxy = Setup::to(&origin).start(driver);
+        let mut client = proxy.connect();
+        let early: Vec<u8> = (0..2_000_000u32).map(|n| (n >> 4) as u8).collect();
+        let (mut writer, bytes) = (client.second(), [ASK.as_bytes(), &early].concat());
+        let writing = std::thread::spawn(move || writer.send(bytes));
+        let mut upstream = origin.accept();
+        upstream.read_request();
+        assert!(upstream.is_quiet());
+        upstream.send(AGREE);
+        assert_eq!(client.read_response().status, 101);
+        assert!(upstream.read_exact(early.len()) == early);
+        writing.join().unwrap();
+    }
+
+    /// Neither side is read faster than the other takes it.
+    fn who_does_not_read_stalls_the_other(driver) {
+        const BUFFERED_MAX: usize = 48 * 1024 * 1024;
+        let (_origin, _proxy, mut one, mut other) = tunnel(driver, "");
+        for _ in 0..2 {
+            let sent = one.send_until_stalled(&[b'x'; 0x4000], 0, Duration::from_millis(300));
+            assert!(sent < BUFFERED_MAX, "{sent}");
+            // The other way goes on meanwhile.
+            other.send("hello");
+            assert_eq!(one.read_exact(5), b"hello");
+            assert_eq!(other.read_exact(sent).len(), sent);
+            std::mem::swap(&mut one, &mut other);
         }
     }
 
