@@ -269,7 +269,7 @@ impl Drop for Socket {
     }
 }
 
-/// The address of a peer, as text for logs and `X-Forwarded-For`.
+/// The address of a peer, as text for logs and `X-Forwarded-For`; on a unix socket `unknown`, the word of RFC 7239.
 pub fn peer_text(address: &socket2::SockAddr) -> String {
-    address.as_socket().map_or_else(|| "unix".to_owned(), |socket| socket.ip().to_canonical().to_string())
+    address.as_socket().map_or_else(|| "unknown".to_owned(), |socket| socket.ip().to_canonical().to_string())
 }

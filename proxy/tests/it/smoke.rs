@@ -11,7 +11,7 @@ both_drivers! {
         assert_eq!(proxy.get("/a?b").expect(200).text(), "ok");
         assert_eq!(origin.request().target(), "/a?b");
         assert_eq!(proxy.upstream_connects(), 1);
-        assert_eq!(proxy.metric("ringlane_responses_total", "class=\"2xx\""), 1);
+        proxy.await_metric("ringlane_responses_total", "class=\"2xx\"", 1);
         proxy.await_metric("ringlane_connections_active", "", 0);
         assert_eq!(proxy.admin_get("/healthz").status, 200);
         let asked_for = proxy.await_log("driver: ");
@@ -21,7 +21,8 @@ both_drivers! {
     }
 
     fn an_origin_follows_its_script(driver) {
-        let origin = Origin::scripts(&[&[Step::Request, Step::reply(OK), Step::Request, Step::Reset], &[Step::Close]]);
+        let origin =
+            Origin::scripts(&[&[Step::Request, Step::reply(OK), Step::Request, Step::Reset], &[Step::Close]]);
         let proxy = Setup::to(&origin).start(driver);
         let mut client = proxy.connect();
         for expected in [200, 502] {

@@ -14,7 +14,7 @@ fn websocket(driver: Driver) {
     tool.say(&proxy.address());
     let said = tool.finish().expect_success();
     assert!(said.ends_with("good"), "{said}");
-    assert_eq!(proxy.metric("ringlane_tunnels_opened_total", ""), 22);
+    proxy.await_metric("ringlane_tunnels_opened_total", "", 22);
     proxy.await_metric("ringlane_tunnels_active", "", 0);
 }
 

@@ -64,7 +64,7 @@ both_drivers! {
                         (_, false) => assert!(rest.len() < 10, "{reply:?} {last:?}"),
                     }
                 }
-                assert_eq!(proxy.metric("ringlane_upstream_cuts_total", ""), 2, "{reply:?} {last:?}");
+                proxy.await_metric("ringlane_upstream_cuts_total", "", 2);
             }
         }
     }
@@ -108,7 +108,7 @@ both_drivers! {
                 assert!(!response.says_close(), "{response:?}");
                 assert_eq!(origin.connections(), round, "{number}");
             }
-            assert_eq!(proxy.metric("ringlane_upstream_cuts_total", ""), 2);
+            proxy.await_metric("ringlane_upstream_cuts_total", "", 2);
         }
     }
 
@@ -130,7 +130,7 @@ both_drivers! {
                 upstream.expect_close();
             }
         }
-        assert_eq!(proxy.metric("ringlane_client_aborts_total", ""), 9);
+        proxy.await_metric("ringlane_client_aborts_total", "", 9);
     }
 
     fn a_client_that_leaves_while_it_waits_takes_the_upstream_connection_with_it(driver) {
@@ -150,7 +150,7 @@ both_drivers! {
                 upstream.expect_close();
             }
         }
-        assert_eq!(proxy.metric("ringlane_client_aborts_total", ""), 6);
+        proxy.await_metric("ringlane_client_aborts_total", "", 6);
     }
 
     fn a_client_that_leaves_in_its_download_takes_the_upstream_connection_with_it(driver) {
@@ -167,7 +167,7 @@ both_drivers! {
             while upstream.try_send([b'x'; 10_000]) {}
             upstream.expect_close();
         }
-        assert_eq!(proxy.metric("ringlane_client_aborts_total", ""), 2);
+        proxy.await_metric("ringlane_client_aborts_total", "", 2);
     }
 }
 

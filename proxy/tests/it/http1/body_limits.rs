@@ -41,7 +41,7 @@ both_drivers! {
             expect_413(&mut client);
         }
         assert_eq!((proxy.upstream_connects(), origin.connections()), (0, 0));
-        assert_eq!(proxy.metric("ringlane_requests_refused_total", "reason=\"body_too_large\""), 4);
+        proxy.await_metric("ringlane_requests_refused_total", "reason=\"body_too_large\"", 4);
     }
 
     fn bodies_at_the_limit_are_served(driver) {
@@ -67,7 +67,7 @@ both_drivers! {
             expect_413(&mut client);
         }
         assert_eq!(origin.requests(), []);
-        assert_eq!(proxy.metric("ringlane_requests_refused_total", "reason=\"body_too_large\""), 4);
+        proxy.await_metric("ringlane_requests_refused_total", "reason=\"body_too_large\"", 4);
     }
 
     fn chunks_over_the_limit_piece_by_piece(driver) {

@@ -43,7 +43,7 @@ both_drivers! {
             upstream.send(OK);
             assert_eq!(client.read_response().expect(200).text(), "ok", "{round}");
         }
-        assert_eq!(proxy.metric("ringlane_responses_total", "class=\"1xx\""), 8);
+        proxy.await_metric("ringlane_responses_total", "class=\"1xx\"", 8);
     }
 
     fn come_with_the_final_one_in_one_piece_or_cut_anywhere(driver) {

@@ -126,9 +126,10 @@ both_drivers! {
             assert_eq!((response.status, response.says_close()), (400, true), "{:?}", text_of(&body));
             client.expect_eof();
         }
-        assert_eq!(
-            proxy.metric("ringlane_requests_refused_total", "reason=\"malformed\""),
-            malformed().len() as u64
+        proxy.await_metric(
+            "ringlane_requests_refused_total",
+            "reason=\"malformed\"",
+            malformed().len() as u64,
         );
         // Every one was cut short upstream: the origin reads heads without an end of their bodies.
         assert_eq!(origin.whole_requests(), []);
@@ -146,7 +147,7 @@ both_drivers! {
             let is_refused = response.status == 502 && response.end == End::Complete;
             assert!(is_cut || is_refused, "{body:?}: {response:?}");
         }
-        assert_eq!(proxy.metric("ringlane_upstream_malformed_total", ""), bodies.len() as u64);
+        proxy.await_metric("ringlane_upstream_malformed_total", "", bodies.len() as u64);
         assert_eq!(origin.connections(), bodies.len(), "none of these connections is used again");
     }
 

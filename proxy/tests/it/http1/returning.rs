@@ -148,7 +148,7 @@ both_drivers! {
             assert!(!response.text().contains("Evil"));
             assert_eq!(origin.connections(), round + 1, "{sent:?}");
         }
-        assert_eq!(proxy.metric("ringlane_upstream_malformed_total", ""), REFUSED.len() as u64);
+        proxy.await_metric("ringlane_upstream_malformed_total", "", REFUSED.len() as u64);
     }
 
     fn heads_that_never_end_are_502(driver) {

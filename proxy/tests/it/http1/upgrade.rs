@@ -61,14 +61,14 @@ both_drivers! {
             upstream.send(b"\0\r\n\r\nnot HTTP");
             assert_eq!(client.read_exact(13), b"\0\r\n\r\nnot HTTP");
         }
-        assert_eq!(proxy.metric("ringlane_tunnels_opened_total", ""), 1);
-        assert_eq!(proxy.metric("ringlane_tunnels_active", ""), 1);
+        proxy.await_metric("ringlane_tunnels_opened_total", "", 1);
+        proxy.await_metric("ringlane_tunnels_active", "", 1);
         drop(client);
         upstream.expect_eof();
         drop(upstream);
         proxy.await_metric("ringlane_tunnels_active", "", 0);
-        assert_eq!(proxy.metric("ringlane_tunnel_bytes_total", "from=\"client\""), 300_000);
-        assert_eq!(proxy.metric("ringlane_tunnel_bytes_total", "from=\"upstream\""), 39);
+        proxy.await_metric("ringlane_tunnel_bytes_total", "from=\"client\"", 300_000);
+        proxy.await_metric("ringlane_tunnel_bytes_total", "from=\"upstream\"", 39);
     }
 
     /// A client that does not wait for the 101 loses nothing, and the upstream gets nothing before it agrees.
@@ -202,8 +202,8 @@ both_drivers! {
         }
         client.expect_close();
         upstream.expect_close();
-        assert_eq!(proxy.metric("ringlane_timeouts_total", "timeout=\"tunnel_idle\""), 1);
-        assert_eq!(proxy.metric("ringlane_tunnels_active", ""), 0);
+        proxy.await_metric("ringlane_timeouts_total", "timeout=\"tunnel_idle\"", 1);
+        proxy.await_metric("ringlane_tunnels_active", "", 0);
     }
 
     /// Neither the keep-alive nor any other timeout of a listener counts in a tunnel.
@@ -269,7 +269,7 @@ both_drivers! {
             assert!(!response.text().contains("evil"), "{response:?}");
         }
         assert_eq!(proxy.metric("ringlane_tunnels_opened_total", ""), 0);
-        assert_eq!(proxy.metric("ringlane_upstream_malformed_total", ""), requests.len() as u64);
+        proxy.await_metric("ringlane_upstream_malformed_total", "", requests.len() as u64);
         assert_eq!(origin.connections(), requests.len(), "such a connection is not used again");
     }
 
