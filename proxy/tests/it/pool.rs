@@ -234,7 +234,7 @@ both_drivers! {
         client.send(GET);
         let mut upstream = origin.accept();
         upstream.read_request();
-        upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nsome");
+        upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nsome");
         client.read_until(b"some");
         client.reset();
         // The rest has nowhere to go.
