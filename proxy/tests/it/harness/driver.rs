@@ -1,6 +1,6 @@
 //! Which driver a test runs on, and the macro that runs it on both.
 
-use std::sync::OnceLock;
+use std::{io::Write, sync::OnceLock};
 
 /// `runtime.driver` of a test's proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,9 @@ pub fn with_io_uring(test: impl FnOnce(Driver)) {
 /// A test that can't run here. Under CI everything has to.
 pub fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "CI is set, and a test can't run: {why}");
-    println!("skipped: {why}");
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    // Past the capture of a test's output, which hides what a test that passes has to say.
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
 }
 
 /// `fn name(driver) { .. }` becomes two tests, `name::io_uring` and `name::epoll`.

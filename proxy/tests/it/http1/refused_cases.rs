@@ -359,6 +359,9 @@ pub fn all() -> Vec<Case> {
     for (head, status) in HEADS {
         add((*head).to_owned(), *status);
     }
+    // More options than are looked for among the fields.
+    let options: Vec<_> = (0..33).map(|n| format!("o{n}")).collect();
+    add(format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {}\r\n\r\n", options.join(",")), 400);
     let bytes = |text: &str| text.chars().map(|byte| byte as u32 as u8).collect();
     texts.into_iter().map(|(text, status)| Case { head: bytes(&text), status }).collect()
 }
