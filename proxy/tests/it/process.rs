@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::harness::{
-    Client, Dir, End, Origin, PATIENCE, Proxy, Setup, Wire,
+    Client, Dir, End, Origin, PATIENCE, Proxy, Setup, Wire, eventually,
     replies::{GET, OK, ok},
 };
 
