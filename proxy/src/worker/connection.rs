@@ -81,6 +81,14 @@ impl Client {
         }
     }
 
+    /// Ends an exchange whose time is up although it never has to wait.
+    pub fn in_time(&self) -> Result<(), Failure> {
+        if self.worker.cutting() || self.timer.cap_passed() {
+            return Err(self.late(Failure::RequestTimeout));
+        }
+        Ok(())
+    }
+
     /// Reads more of the client's bytes into `buf`; 0 is its end.
     pub async fn read(&self, buf: &mut BytesMut, wait: Duration, kind: ClientWait) -> Result<usize, Failure> {
         match self.timer.within(wait, self.socket.read(buf)).await {

@@ -11,10 +11,11 @@ use super::{
     connection::Client,
     exchange::{Progress, keeps_open},
     pool::{Lease, Pool, Tried},
-    relay::{self, Upload},
+    relay,
     response::final_head,
     socket::WriteError,
     tunnel,
+    upload::{self, Upload},
 };
 use crate::{
     error::Failure,
@@ -101,9 +102,9 @@ async fn attempt(
     let Some(upstream) = lease.socket() else { return Err(Failure::UpstreamClosed) };
     let mut out = worker.buffers.take_write();
     encode(this, &mut out);
-    let framing = relay::request_framing(this.head);
+    let framing = upload::request_framing(this.head);
     let before = buf.len();
-    let passed = relay::take_request(this.client, reader, buf, &mut out, framing, 0)?;
+    let passed = upload::take_request(this.client, reader, buf, &mut out, framing, 0)?;
     progress.request_bytes += (before - buf.len()) as u64;
     let wait = this.timeouts.response_head;
     worker.counters().upstream_bytes_out.add(out.len() as u64);
@@ -177,10 +178,10 @@ async fn both(
     let upload = Upload::new(reader.remaining(), passed, client);
     let received = std::cell::Cell::new(0);
     let result = {
-        let framing = relay::request_framing(this.head);
+        let framing = upload::request_framing(this.head);
         let timeouts = this.timeouts;
         let mut sending =
-            Box::pin(relay::upload(client, buf, reader, &upstream, (framing, timeouts), &upload, &received));
+            Box::pin(upload::upload(client, buf, reader, &upstream, (framing, timeouts), &upload, &received));
         let mut rest = BytesMut::new();
         let mut done = BodyReader::Done;
         let mut answering =

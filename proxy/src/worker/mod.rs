@@ -22,7 +22,9 @@ mod relay;
 mod response;
 pub mod runtime;
 mod socket;
+mod splice;
 mod tunnel;
+mod upload;
 
 use std::{
     cell::{Cell, RefCell},
@@ -39,6 +41,7 @@ use self::{
     buffers::Buffers,
     deadline::Deadlines,
     pool::{Bell, Pool},
+    splice::Pipes,
 };
 use crate::{
     control::publish::Published,
@@ -131,6 +134,7 @@ pub struct Worker {
     pub epoll: bool,
     deadlines: Rc<Deadlines>,
     buffers: Buffers,
+    pipes: Pipes,
     recorder: RefCell<Recorder>,
     adopted: RefCell<Rc<Adopted>>,
     pools: RefCell<HashMap<u32, Rc<Pool>>>,
@@ -152,6 +156,7 @@ impl Worker {
             setup,
             deadlines: Rc::default(),
             buffers: Buffers::default(),
+            pipes: Pipes::default(),
             recorder: RefCell::new(recorder),
             adopted: RefCell::new(Rc::new(empty)),
             pools: RefCell::default(),

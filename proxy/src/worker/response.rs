@@ -10,8 +10,8 @@ use bytes::BytesMut;
 use http::Version;
 
 use super::{
-    connection::make_room, exchange::Progress, forward::Forward, pool::client_left, relay::Upload,
-    socket::Socket,
+    connection::make_room, exchange::Progress, forward::Forward, pool::client_left, socket::Socket,
+    upload::Upload,
 };
 use crate::{
     error::Failure,

@@ -10,7 +10,7 @@ use std::{
     cell::{Cell, RefCell, UnsafeCell},
     future::{Future, poll_fn},
     io,
-    os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -74,6 +74,8 @@ pub struct Socket {
     armed: Cell<bool>,
     /// The last read took all that there was room for: more may be there already.
     full: Cell<bool>,
+    /// How many have calls on the descriptor not wait at the moment: a body may pass each way.
+    unblocked: Cell<u8>,
 }
 
 impl Socket {
@@ -98,6 +100,7 @@ impl Socket {
             watch: RefCell::new(None),
             armed: Cell::new(false),
             full: Cell::new(false),
+            unblocked: Cell::new(0),
         }
     }
 
@@ -152,6 +155,27 @@ impl Socket {
         poll_fn(|cx| self.poll_readable(cx))
     }
 
+    /// Waits until something can be written, without writing it.
+    pub async fn writable(&self) -> io::Result<()> {
+        // SAFETY: as in `poll_readable`: only the descriptor is read.
+        unsafe { &*self.stream.get() }.writable(false).await
+    }
+
+    /// Bytes were taken past `try_read`: whether more are there is not known.
+    pub fn note_unread(&self) {
+        self.full.set(true);
+    }
+
+    /// Has calls that are made on the descriptor itself not wait, until the guard is dropped. Under epoll they never do.
+    pub fn unblocked(&self, epoll: bool) -> io::Result<Unblocked<'_>> {
+        let users = &self.unblocked;
+        if !epoll && users.get() == 0 {
+            SockRef::from(&self.fd()).set_nonblocking(true)?;
+        }
+        users.set(users.get() + 1);
+        Ok(Unblocked { socket: self, epoll })
+    }
+
     /// Takes what is there into the spare capacity of `buf`, without waiting. `Ok(0)` is the end of the stream (or a
     /// buffer without room, which callers never pass); `WouldBlock` means nothing is there.
     pub fn try_read(&self, buf: &mut BytesMut) -> io::Result<usize> {
@@ -201,6 +225,9 @@ impl Socket {
             Ok((Ok(done), buf)) if done == total => Ok(buf),
             // Boxed, as is everything that few requests need: a future is as large as the largest of its branches.
             Ok((Ok(done @ 1..), buf)) => Box::pin(self.write_rest(timer, wait, buf, done)).await,
+            Ok((Err(error), buf)) if error.kind() == io::ErrorKind::WouldBlock => {
+                Box::pin(self.write_rest(timer, wait, buf, 0)).await
+            }
             Ok(_) => Err(WriteError::Closed),
             Err(Elapsed) => Err(WriteError::Slow),
         }
@@ -221,6 +248,15 @@ impl Socket {
                 Ok((Ok(written @ 1..), slice)) => {
                     buf = slice.into_inner();
                     done += written;
+                }
+                // The ring does not wait either while a body passes the other way (`unblocked`).
+                Ok((Err(error), slice)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    buf = slice.into_inner();
+                    match timer.within(wait, self.writable()).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(_)) => return Err(WriteError::Closed),
+                        Err(Elapsed) => return Err(WriteError::Slow),
+                    }
                 }
                 Ok(_) => return Err(WriteError::Closed),
                 Err(Elapsed) => return Err(WriteError::Slow),
@@ -260,6 +296,28 @@ impl Socket {
     /// Makes the close send a reset, so that the peer cannot take what it got for a complete message.
     pub fn reset_on_close(&self) {
         let _ = SockRef::from(&self.fd()).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd()
+    }
+}
+
+/// A socket whose calls do not wait, for as long as this lives.
+pub struct Unblocked<'a> {
+    socket: &'a Socket,
+    epoll: bool,
+}
+
+impl Drop for Unblocked<'_> {
+    fn drop(&mut self) {
+        let users = &self.socket.unblocked;
+        users.set(users.get() - 1);
+        if !self.epoll && users.get() == 0 {
+            let _ = SockRef::from(&self.socket.fd()).set_nonblocking(false);
+        }
     }
 }
 

@@ -174,7 +174,9 @@ impl Wire {
     pub fn read_exact(&mut self, count: usize) -> Vec<u8> {
         while self.buf.len() < count {
             let got = self.buf.len();
-            assert!(self.fill(), "{:?} after {got} of {count} bytes: {:?}", self.end, text_of(&self.buf));
+            let filled = self.fill();
+            let seen = text_of(&self.buf[..got.min(1024)]);
+            assert!(filled, "{:?} after {got} of {count} bytes: {seen:?}", self.end);
         }
         self.take(count)
     }

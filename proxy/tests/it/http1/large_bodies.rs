@@ -203,6 +203,73 @@ both_drivers! {
         }
     }
 
+    /// A long body each way at once, of stated length: what goes one way does not disturb what goes the other.
+    fn both_ways_at_once(driver) {
+        let origin = Origin::manual();
+        let proxy = Setup::to(&origin).start(driver);
+        let body = pattern(LARGE);
+        for _ in 0..2 {
+            let mut client = proxy.connect();
+            client.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LARGE}\r\n\r\n"));
+            let mut upstream = origin.accept();
+            upstream.read_head();
+            std::thread::scope(|scope| {
+                let (mut asks, mut answers) = (client.second(), upstream.second());
+                let body = &body;
+                scope.spawn(move || asks.send(body));
+                let (most, last) = body.split_at(LARGE - 1);
+                let answering = scope.spawn(move || {
+                    answers.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n"));
+                    answers.send(most);
+                    answers
+                });
+                scope.spawn(move || {
+                    assert_same(&upstream.read_exact(LARGE), body);
+                    // A response that is complete would end the request.
+                    answering.join().unwrap().send(last);
+                });
+                let response = client.read_response();
+                assert_eq!((response.status, response.end), (200, End::Complete));
+                assert_same(&response.body, body);
+            });
+        }
+    }
+
+    /// The end of either side in the middle of a long body: the other never sees a clean end, and what was under way is
+    /// in nobody else's body.
+    fn a_long_body_that_is_cut(driver) {
+        let origin = Origin::manual();
+        let proxy = Setup::to(&origin).start(driver);
+        let (half, whole) = (pattern(LARGE / 2), pattern(LARGE));
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n");
+        for upstream_ends in [true, false, true] {
+            let mut client = proxy.connect();
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            let mut upstream = origin.accept();
+            upstream.read_head();
+            if upstream_ends {
+                upstream.send([head.as_bytes(), &half].concat());
+                drop(upstream);
+                let response = client.read_response();
+                assert_eq!((response.status, response.end), (200, End::Cut));
+                assert_same(&response.body, &half);
+            } else {
+                upstream.send(&head);
+                client.read_head();
+                client.reset();
+                assert!(!(0..64).all(|_| upstream.try_send(&whole)), "the upstream sends to nobody");
+            }
+        }
+        let mut client = proxy.connect();
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let mut upstream = origin.accept();
+        upstream.read_head();
+        std::thread::scope(|scope| {
+            scope.spawn(|| upstream.send([head.as_bytes(), &whole].concat()));
+            assert_same(&client.read_response().body, &whole);
+        });
+    }
+
     fn a_client_that_does_not_read_stalls_the_upstream(driver) {
         waits_for_the_client(driver, false);
         waits_for_the_client(driver, true);

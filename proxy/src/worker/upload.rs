@@ -1,0 +1,219 @@
+//! A request's body on its way upstream, after what went with the head: read no faster than it can be written.
+
+use std::{
+    cell::Cell,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use bytes::BytesMut;
+
+use super::{
+    body::{BodyReader, Framing},
+    connection::{Client, make_room},
+    relay::{room, splices, yield_now},
+    socket::{Socket, WriteError},
+    splice::{self, Loan, Stuck, Way},
+};
+use crate::{
+    error::Failure,
+    http::{BodyLength, RequestHead},
+    limits::DRAIN_BODY_BYTES_MAX,
+    observe::{ClientWait, UpstreamWait},
+    upstream::UpstreamTimeouts,
+};
+
+/// How a request's body is framed on its way upstream.
+pub fn request_framing(head: &RequestHead) -> Framing {
+    if head.body == BodyLength::Chunked { Framing::Chunked } else { Framing::Plain }
+}
+
+/// How far a request's body has got, seen by whoever delivers the response meanwhile.
+pub struct Upload {
+    /// Bytes to come, where that is known, as of the last step.
+    remaining: Cell<Option<u64>>,
+    /// Bytes that went with the head.
+    passed: u64,
+    /// All of it has gone upstream.
+    complete: Cell<bool>,
+    /// When it was clear that nothing more will go: all of it has, or the upstream takes no more.
+    ended: Cell<Option<Instant>>,
+    /// A deadline slot of its own: the response has the connection's.
+    timer: super::deadline::Timer,
+}
+
+impl Upload {
+    /// For a body with so many bytes to come, after `passed` that went with the head.
+    pub fn new(remaining: Option<u64>, passed: u64, client: &Client) -> Upload {
+        Upload {
+            remaining: Cell::new(remaining),
+            passed,
+            complete: Cell::new(false),
+            ended: Cell::new(None),
+            timer: client.worker.deadlines.timer(),
+        }
+    }
+
+    /// Whether nothing more of it will go upstream.
+    pub fn is_over(&self) -> bool {
+        self.ended.get().is_some()
+    }
+
+    /// When that became so.
+    pub fn ended(&self) -> Option<Instant> {
+        self.ended.get()
+    }
+
+    /// Whether all of it has gone upstream.
+    pub fn is_complete(&self) -> bool {
+        self.complete.get()
+    }
+
+    /// Whether the client's connection can go on after a response that begins now.
+    pub fn keeps_open(&self, client: &Client, head: &RequestHead) -> bool {
+        let short = self.remaining.get().is_some_and(|rest| rest <= DRAIN_BODY_BYTES_MAX);
+        let sure = self.complete.get() || (short && !head.expects_continue);
+        head.keep_alive && sure && !client.worker.draining()
+    }
+
+    /// Goes on with `sending`, and notes how it ended. An upstream that takes no more is no failure: it may have
+    /// answered already.
+    pub fn poll<F>(&self, sending: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Result<(), Failure>>
+    where
+        F: Future<Output = Result<bool, Failure>>,
+    {
+        match sending.poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(complete)) => {
+                self.ended.set(Some(Instant::now()));
+                self.complete.set(complete);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(failure)) => {
+                self.ended.set(Some(Instant::now()));
+                Poll::Ready(Err(failure))
+            }
+        }
+    }
+}
+
+/// Takes what is there of a request's body, after `passed` bytes of it. Gives the bytes so far, which are within the
+/// limit: what is over it never goes upstream, least of all the end that would make it look whole.
+pub fn take_request(
+    client: &Client,
+    reader: &mut BodyReader,
+    buf: &mut BytesMut,
+    out: &mut Vec<u8>,
+    framing: Framing,
+    passed: u64,
+) -> Result<u64, Failure> {
+    let passed = passed + reader.take(buf, out, framing).map_err(Failure::Body)?;
+    match client.listener.request_body_bytes {
+        Some(max) if passed > max => Err(Failure::BodyTooLarge),
+        _ => Ok(passed),
+    }
+}
+
+/// Sends the rest of a request's body upstream. False: the upstream takes no more of it.
+pub async fn upload(
+    client: &Client,
+    buf: &mut BytesMut,
+    reader: &mut BodyReader,
+    upstream: &Socket,
+    (framing, timeouts): (Framing, &UpstreamTimeouts),
+    state: &Upload,
+    received: &Cell<u64>,
+) -> Result<bool, Failure> {
+    let worker = &client.worker;
+    let mut out = worker.buffers.take_write();
+    let mut passed = state.passed;
+    if splices(buf, reader, framing)
+        && let Some(loan) = worker.pipes.take(reader.remaining().unwrap_or(0))
+        && !Box::pin(splice_up(client, upstream, reader, loan, timeouts, (state, received))).await?
+    {
+        return Ok(false);
+    }
+    if buf.capacity() == 0 {
+        *buf = worker.buffers.take_read();
+    }
+    while !reader.is_done() {
+        make_room(buf, room(reader, passed));
+        let idle = client.listener.request_body_idle_timeout;
+        let read = match state.timer.within(idle, client.socket.read(buf)).await {
+            Ok(Ok(read @ 1..)) => read,
+            Ok(_) => return Err(Failure::ClientGone),
+            Err(_) => return Err(client.late(Failure::ClientSlow(ClientWait::RequestBody))),
+        };
+        received.set(received.get() + read as u64);
+        let wrote = if framing == Framing::Plain && reader.plain(buf.len()) == Some(buf.len()) {
+            reader.advance(buf.len());
+            passed += buf.len() as u64;
+            worker.counters().upstream_bytes_out.add(buf.len() as u64);
+            let wait = timeouts.response_head;
+            upstream.write_all(&state.timer, wait, std::mem::take(buf)).await.map(|mut back| {
+                back.clear();
+                *buf = back;
+            })
+        } else {
+            out.clear();
+            passed = take_request(client, reader, buf, &mut out, framing, passed)?;
+            worker.counters().upstream_bytes_out.add(out.len() as u64);
+            if out.is_empty() {
+                Ok(())
+            } else {
+                let wait = timeouts.response_head;
+                upstream.write_all(&state.timer, wait, std::mem::take(&mut out)).await.map(|back| out = back)
+            }
+        };
+        state.remaining.set(reader.remaining());
+        match wrote {
+            Ok(()) => {}
+            Err(WriteError::Closed) => return Ok(false),
+            Err(WriteError::Slow) => return Err(client.late(Failure::UpstreamSlow(UpstreamWait::Head))),
+        }
+    }
+    worker.buffers.give_write(out);
+    Ok(true)
+}
+
+/// Passes the rest of the body without copying it; leaves it to be copied where the system does not splice. False: the upstream takes no more of it.
+async fn splice_up(
+    client: &Client,
+    upstream: &Socket,
+    reader: &mut BodyReader,
+    loan: Loan<'_>,
+    timeouts: &UpstreamTimeouts,
+    (state, received): (&Upload, &Cell<u64>),
+) -> Result<bool, Failure> {
+    let worker = &client.worker;
+    let _from = client.socket.unblocked(worker.epoll).map_err(|_| Failure::ClientGone)?;
+    let Ok(_to) = upstream.unblocked(worker.epoll) else { return Ok(false) };
+    let way = Way {
+        from: &client.socket,
+        from_idle: client.listener.request_body_idle_timeout,
+        to: upstream,
+        to_idle: timeouts.response_head,
+        timer: &state.timer,
+    };
+    while let Some(left @ 1..) = reader.remaining() {
+        match splice::pass(&loan, &way, left, &mut 0).await {
+            Ok(passed) => {
+                reader.advance(passed as usize);
+                received.set(received.get() + passed);
+                worker.counters().upstream_bytes_out.add(passed);
+                state.remaining.set(reader.remaining());
+            }
+            Err(Stuck::Refused) => return Ok(true),
+            Err(Stuck::SenderGone) => return Err(Failure::ClientGone),
+            Err(Stuck::SenderSlow) => return Err(client.late(Failure::ClientSlow(ClientWait::RequestBody))),
+            Err(Stuck::ReceiverGone) => return Ok(false),
+            Err(Stuck::ReceiverSlow) => return Err(client.late(Failure::UpstreamSlow(UpstreamWait::Head))),
+        }
+        yield_now().await;
+        client.in_time()?;
+    }
+    loan.give_back();
+    Ok(true)
+}
