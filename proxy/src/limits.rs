@@ -29,7 +29,8 @@ pub const CHUNK_EXTENSION_BYTES_TOTAL_MAX: usize = 16 * 1024;
 pub const TRAILER_BYTES_MAX: usize = 16 * 1024;
 
 /// What a read into a connection's first buffer can take, in bytes. Only what is read is ever touched.
-pub const READ_BUFFER_BYTES: usize = 32 * 1024;
+/// No power of two: buffers that lie a power of two apart share the same few lines of every cache.
+pub const READ_BUFFER_BYTES: usize = 20 * 1024;
 /// What one read takes once a body has proved large, in bytes.
 pub const BODY_BUFFER_BYTES: usize = 128 * 1024;
 /// A body with at least so many bytes to come passes through a pipe inside the kernel, where it passes as it is.

@@ -14,6 +14,7 @@ use super::{
     field::{FieldKind, Lines, Spare},
     framing,
     framing::BodyLength,
+    scan::likely_end,
     target,
 };
 use crate::limits::HEAD_FIELDS_MAX;
@@ -33,7 +34,7 @@ pub struct ResponseHead {
     pub body: BodyLength,
     /// The upstream will take another request on this connection once the body is through.
     pub keep_alive: bool,
-    fields: OnceCell<HeaderMap>,
+    fields: OnceCell<Box<HeaderMap>>,
     reason: Range<usize>,
 }
 
@@ -59,6 +60,18 @@ impl ResponseHead {
         let head = Self::read(head, request_method, spare)?;
         buf.advance(end);
         Ok(head)
+    }
+
+    /// Reads a head that is there already, starts with the first byte and is without fault, and says where it ends.
+    /// Whatever is not, `HeadScan` and `read` judge.
+    pub fn at_once(
+        bytes: &[u8],
+        bytes_max: usize,
+        request_method: &Method,
+        spare: Spare,
+    ) -> Option<(Self, usize)> {
+        let end = likely_end(bytes, bytes_max)?;
+        Some((Self::read(bytes.get(..end)?, request_method, spare).ok()?, end))
     }
 
     /// Reads a head (from its first byte to its empty line, as `HeadScan` found it) without taking it off anything.
@@ -96,7 +109,7 @@ impl ResponseHead {
 
     /// All fields as a map, decoded when first asked for.
     pub fn headers(&self) -> &HeaderMap {
-        self.fields.get_or_init(|| decode::fields(&self.raw, &self.lines))
+        self.fields.get_or_init(|| Box::new(decode::fields(&self.raw, &self.lines)))
     }
 
     /// True for a 1xx after which the final response is still to come: all but 101.

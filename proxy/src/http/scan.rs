@@ -43,6 +43,13 @@ pub struct HeadScan {
     start_line_seen: bool,
 }
 
+/// Where a head that starts with the first byte ends, if no byte before is out of place: for a parser that checks them
+/// all to try first. What that refuses is `HeadScan`'s to judge.
+pub(super) fn likely_end(buf: &[u8], bytes_max: usize) -> Option<usize> {
+    let seen = buf.get(..buf.len().min(bytes_max)).unwrap_or_default();
+    memchr::memmem::find(seen, b"\r\n\r\n").map(|at| at + 4)
+}
+
 impl HeadScan {
     /// For a request: at most `LEADING_EMPTY_LINES_MAX` empty lines come before it (RFC 9112 section 2.2).
     pub fn request() -> Self {

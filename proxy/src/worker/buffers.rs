@@ -41,6 +41,14 @@ impl Buffers {
     /// Gives a read buffer of either size back. What it still holds is dropped.
     pub fn give_read(&self, mut buf: BytesMut) {
         buf.clear();
+        // Nearly always it comes back as it went.
+        if (READ_BUFFER_BYTES..2 * READ_BUFFER_BYTES).contains(&buf.capacity()) {
+            let mut kept = self.read.borrow_mut();
+            if kept.len() < KEPT_MAX {
+                kept.push(buf);
+            }
+            return;
+        }
         let (kept, bytes, max) = match buf.try_reclaim(BODY_BUFFER_BYTES) {
             true => (&self.large, BODY_BUFFER_BYTES, KEPT_LARGE_MAX),
             false => (&self.read, READ_BUFFER_BYTES, KEPT_MAX),

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::Failure,
-    http::{HeadScan, RequestHead, Scan},
+    http::{HeadScan, RequestHead, Scan, Spare},
     limits::READ_BUFFER_BYTES,
     observe::{ClientWait, Outcome, Phases},
     route::Listener,
@@ -124,6 +124,7 @@ async fn busy(client: &mut Client) -> bool {
     let worker = Rc::clone(&client.worker);
     let mut buf = worker.buffers.take_read();
     let mut fresh = true;
+    let mut refused = None;
     let keep = loop {
         if !fresh && buf.is_empty() {
             // Between requests no buffer is held; after a while, not even this future.
@@ -137,25 +138,27 @@ async fn busy(client: &mut Client) -> bool {
         }
         fresh = false;
         let started = worker.now();
-        match request_head(client, &mut buf).await {
-            Ok(Some(head)) => {
-                if buf.is_empty() {
-                    // The next request that this core reads finds the same, warm buffer.
-                    worker.buffers.give_read(std::mem::take(&mut buf));
-                }
-                let keep = exchange::exchange(client, &mut buf, &head, started).await;
-                worker.buffers.give_spare(head.into_spare());
-                if !keep {
-                    break false;
-                }
-            }
+        let head = match request_head(client, &mut buf).await {
+            Ok(Some(head)) => head,
             Ok(None) => break false,
             Err(failure) => {
-                Box::pin(refuse(client, failure, started, buf.len() as u64)).await;
+                refused = Some((failure, started));
                 break false;
             }
+        };
+        if buf.is_empty() {
+            // The next request that this core reads finds the same, warm buffer.
+            worker.buffers.give_read(std::mem::take(&mut buf));
+        }
+        let keep = exchange::exchange(client, &mut buf, &head, started).await;
+        worker.buffers.give_spare(head.into_spare());
+        if !keep {
+            break false;
         }
     };
+    if let Some((failure, started)) = refused {
+        Box::pin(refuse(client, failure, started, buf.len() as u64)).await;
+    }
     worker.buffers.give_read(buf);
     keep
 }
@@ -170,6 +173,12 @@ async fn request_head(client: &Client, buf: &mut BytesMut) -> Result<Option<Requ
             Err(error) if error.kind() != std::io::ErrorKind::WouldBlock => return Ok(None),
             _ => {}
         }
+    }
+    let listener = &client.listener;
+    let spare = client.worker.buffers.take_spare();
+    let at_once = RequestHead::at_once(buf, listener.request_head_bytes, listener.request_fields, spare);
+    if at_once.is_some() {
+        return Ok(at_once);
     }
     if let Some(head) = try_head(client, &mut scan, buf)? {
         return Ok(Some(head));
@@ -201,14 +210,11 @@ fn try_head(
     if buf.is_empty() {
         return Ok(None);
     }
-    let listener = &client.listener;
-    match scan.advance(buf, listener.request_head_bytes).map_err(Failure::Head)? {
+    let (bytes_max, fields_max) = (client.listener.request_head_bytes, client.listener.request_fields);
+    match scan.advance(buf, bytes_max).map_err(Failure::Head)? {
         Scan::Partial => Ok(None),
         Scan::Complete { start, end } => {
-            let spare = client.worker.buffers.take_spare();
-            RequestHead::parse(buf, start, end, listener.request_fields, spare)
-                .map(Some)
-                .map_err(Failure::Head)
+            RequestHead::parse(buf, start, end, fields_max, Spare::default()).map(Some).map_err(Failure::Head)
         }
     }
 }

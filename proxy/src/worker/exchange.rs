@@ -17,7 +17,10 @@ use crate::{
     http::RequestHead,
     limits::DRAIN_BODY_BYTES_MAX,
     observe::{Counters, Outcome, Phases, Termination},
-    route::{Action, Redirect, Respond, Route, table::RequestView},
+    route::{
+        Action, Redirect, Respond, Route,
+        table::{RequestView, Selected},
+    },
 };
 
 /// What is known of an exchange so far: filled in on the way, read once at its end.
@@ -116,14 +119,7 @@ async fn run(
     if head.max_forwards == Some(0) {
         return Box::pin(last_hop(client, buf, head, reader, progress)).await;
     }
-    let view = RequestView {
-        method: &head.method,
-        host: head.host(),
-        path: head.path(),
-        query: head.query(),
-        headers: head,
-    };
-    let selected = adopted.table.select(&view).ok_or(Failure::NoRoute)?;
+    let selected = select(adopted, head).ok_or(Failure::NoRoute)?;
     let index = selected.index;
     progress.route = Some(index);
     let route = selected.route;
@@ -154,6 +150,16 @@ async fn run(
     progress.upstream = Some(upstream);
     let forward = Forward { client, head, route, prefix_len: selected.prefix_len, pool, timeouts };
     forward::forward(&forward, buf, reader, progress).await
+}
+
+fn select<'a>(adopted: &'a Adopted, head: &RequestHead) -> Option<Selected<'a>> {
+    adopted.table.select(&RequestView {
+        method: &head.method,
+        host: head.host(),
+        path: head.path(),
+        query: head.query(),
+        headers: head,
+    })
 }
 
 async fn redirect(

@@ -7,13 +7,14 @@ use bytes::{Buf, BytesMut};
 use http::{Method, StatusCode, Version};
 
 use super::{
+    Worker,
     body::{BodyReader, Framing},
     connection::Client,
     exchange::{Progress, keeps_open},
     pool::{Lease, Pool, Tried},
     relay,
     response::final_head,
-    socket::WriteError,
+    socket::{Socket, WriteError},
     tunnel,
     upload::{self, Upload},
 };
@@ -64,17 +65,14 @@ pub async fn forward(
         let checkout = this.pool.checkout(worker, &mut tried, ask, &client.timer, &client.socket).await;
         progress.phases.queue_us = tried.queue_us;
         progress.phases.connect_us = tried.connect_us;
-        let lease = match checkout {
-            Ok(lease) => lease,
-            Err(failure) => {
-                progress.endpoint = tried.label.or(progress.endpoint.take());
-                return Err(client.late(failure));
-            }
-        };
-        progress.endpoint = Some(Rc::clone(lease.label()));
+        let mut lease = Some(checkout.map_err(|failure| {
+            progress.endpoint = tried.label().or(progress.endpoint.take());
+            client.late(failure)
+        })?);
+        progress.endpoint = lease.as_ref().map(|lease| Rc::clone(lease.label()));
         progress.attempts += 1;
-        let reused = lease.reused;
-        match attempt(this, lease, buf, reader, progress).await {
+        let reused = lease.as_ref().is_some_and(|lease| lease.reused);
+        match attempt(this, &mut lease, buf, reader, progress).await {
             Err(Failure::UpstreamClosed) if reused && repeatable && !fresh => {
                 worker.counters().upstream_retries.inc();
                 fresh = true;
@@ -91,15 +89,16 @@ fn is_idempotent(method: &Method) -> bool {
     )
 }
 
+/// One try, on the connection in `lease`; left there, it is of no more use.
 async fn attempt(
     this: &Forward<'_>,
-    lease: Lease,
+    lease: &mut Option<Lease>,
     buf: &mut BytesMut,
     reader: &mut BodyReader,
     progress: &mut Progress,
 ) -> Result<bool, Failure> {
     let worker = &this.client.worker;
-    let Some(upstream) = lease.socket() else { return Err(Failure::UpstreamClosed) };
+    let Some(upstream) = socket(lease) else { return Err(Failure::UpstreamClosed) };
     let mut out = worker.buffers.take_write();
     encode(this, &mut out);
     let framing = upload::request_framing(this.head);
@@ -119,14 +118,18 @@ async fn attempt(
     }
     let sent = worker.now();
     let answered = if reader.is_done() {
-        respond(this, lease, buf, reader, progress, (sent, None)).await?
+        respond(this, (lease, &upstream), buf, reader, progress, (sent, None)).await?
     } else {
-        Box::pin(both(this, lease, buf, reader, progress, (sent, passed))).await?
+        Box::pin(both(this, (lease, upstream), buf, reader, progress, (sent, passed))).await?
     };
     match answered {
         Answered::Delivered(keep) => Ok(keep),
         Answered::Switched(switched) => Box::pin(switch(this, *switched, buf, progress)).await,
     }
+}
+
+fn socket(lease: &Option<Lease>) -> Option<Rc<Socket>> {
+    lease.as_ref().and_then(Lease::socket_handle)
 }
 
 /// What came of a request that was sent.
@@ -167,14 +170,13 @@ fn encode(this: &Forward<'_>, out: &mut Vec<u8>) {
 /// protocol begins when the body is through.
 async fn both(
     this: &Forward<'_>,
-    lease: Lease,
+    (lease, upstream): (&mut Option<Lease>, Rc<Socket>),
     buf: &mut BytesMut,
     reader: &mut BodyReader,
     progress: &mut Progress,
     (sent, passed): (Instant, u64),
 ) -> Result<Answered, Failure> {
     let client = this.client;
-    let Some(upstream) = lease.socket_handle() else { return Err(Failure::UpstreamClosed) };
     let upload = Upload::new(reader.remaining(), passed, client);
     let received = std::cell::Cell::new(0);
     let result = {
@@ -184,8 +186,14 @@ async fn both(
             Box::pin(upload::upload(client, buf, reader, &upstream, (framing, timeouts), &upload, &received));
         let mut rest = BytesMut::new();
         let mut done = BodyReader::Done;
-        let mut answering =
-            Box::pin(respond(this, lease, &mut rest, &mut done, progress, (sent, Some(&upload))));
+        let mut answering = Box::pin(respond(
+            this,
+            (&mut *lease, &upstream),
+            &mut rest,
+            &mut done,
+            progress,
+            (sent, Some(&upload)),
+        ));
         let mut answered = None;
         poll_fn(|cx| {
             if !upload.is_over()
@@ -209,6 +217,7 @@ async fn both(
     let answered = result?;
     // The client may take its time with the rest: the upstream's connection is not held for it.
     drop(upstream);
+    *lease = None;
     match answered {
         Answered::Delivered(true) if !reader.is_done() => {
             super::connection::drain(client, buf, reader).await?;
@@ -224,27 +233,77 @@ async fn both(
 /// Reads the response and delivers it.
 async fn respond(
     this: &Forward<'_>,
-    lease: Lease,
+    (lease, upstream): (&mut Option<Lease>, &Rc<Socket>),
     buf: &mut BytesMut,
     reader: &mut BodyReader,
     progress: &mut Progress,
     (sent, upload): (Instant, Option<&Upload>),
 ) -> Result<Answered, Failure> {
     let worker = &this.client.worker;
-    let Some(upstream) = lease.socket_handle() else { return Err(Failure::UpstreamClosed) };
     let mut bytes = BytesMut::new();
-    let (response, body_at) = final_head(this, &upstream, &mut bytes, progress, (sent, upload)).await?;
+    let (response, body_at) = final_head(this, upstream, &mut bytes, progress, (sent, upload)).await?;
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
         if !this.head.upgrade || !upgrade_accepted(this.head, &response) {
             return Err(Failure::UpstreamMalformed("101 that nobody asked for"));
         }
         bytes.advance(body_at);
+        let Some(lease) = lease.take() else { return Err(Failure::UpstreamClosed) };
         return Ok(Answered::Switched(Box::new(Switched { lease, response, early: bytes })));
     }
     let keep = match upload {
         Some(upload) => upload.keeps_open(this.client, this.head),
         None => keeps_open(this.client, this.head, reader, buf),
     };
+    let Begun { out, mut body, framing, keep, reusable } =
+        begin(this, response, (&mut bytes, body_at), keep, progress)?;
+    let whole = |upload: Option<&Upload>| reusable && upload.is_none_or(Upload::is_complete);
+    // The upstream has done its part: its connection does not wait for the client to take the response.
+    let done = body.is_done();
+    if done && whole(upload) {
+        // With a head of its own in `out`, `bytes` is what follows the response; else `bytes` is all there is to send.
+        give_back(worker, lease, upstream, out.is_empty() || bytes.is_empty());
+    }
+    relay::download(this.client, upstream, (&mut bytes, &mut body, framing), out, this.timeouts, progress)
+        .await?;
+    if !done && whole(upload) {
+        give_back(worker, lease, upstream, bytes.is_empty());
+    }
+    worker.buffers.give_read(bytes);
+    Ok(Answered::Delivered(keep))
+}
+
+/// Keeps the upstream's connection after a complete response, if nothing lies behind it, read or not: that must never be
+/// taken for the next one.
+fn give_back(worker: &Worker, lease: &mut Option<Lease>, upstream: &Socket, nothing_read: bool) {
+    if nothing_read
+        && upstream.is_drained()
+        && let Some(lease) = lease.take()
+    {
+        lease.give_back(worker);
+    }
+}
+
+/// A response whose head is ready to go to the client.
+struct Begun {
+    /// See `relay::join_head`.
+    out: Vec<u8>,
+    body: BodyReader,
+    framing: Framing,
+    /// The client's connection stays open after it.
+    keep: bool,
+    /// The upstream's does.
+    reusable: bool,
+}
+
+/// Writes the head that goes to the client, before what has been read of the body.
+fn begin(
+    this: &Forward<'_>,
+    response: ResponseHead,
+    (bytes, body_at): (&mut BytesMut, usize),
+    keep: bool,
+    progress: &mut Progress,
+) -> Result<Begun, Failure> {
+    let worker = &this.client.worker;
     let (body_out, framing) = response_framing(this.head, &response);
     let keep = keep && body_out != BodyOut::UntilClose;
     progress.until_close = body_out == BodyOut::UntilClose;
@@ -261,21 +320,11 @@ async fn respond(
     let mut body = BodyReader::new(response.body);
     worker.counters().upstream_bytes_in.add((bytes.len() - body_at.min(bytes.len())) as u64);
     // Until the first write the client has seen nothing of this response: it can still be told what went wrong.
-    relay::join_head(&mut bytes, body_at, (&mut body, framing), &mut out)?;
+    relay::join_head(bytes, body_at, (&mut body, framing), &mut out)?;
     progress.status = response.status.as_u16();
     let reusable = response.keep_alive;
     worker.buffers.give_spare(response.into_spare());
-    relay::download(this.client, &upstream, (&mut bytes, &mut body, framing), out, this.timeouts, progress)
-        .await?;
-    let whole = reusable && upload.is_none_or(|upload| upload.is_complete());
-    // What lies behind the response, read or not, must never be taken for the next one.
-    let clean = whole && bytes.is_empty() && upstream.is_drained();
-    worker.buffers.give_read(bytes);
-    drop(upstream);
-    if clean {
-        lease.give_back(worker.counters());
-    }
-    Ok(Answered::Delivered(keep))
+    Ok(Begun { out, body, framing, keep, reusable })
 }
 
 fn response_framing(request: &RequestHead, response: &ResponseHead) -> (BodyOut, Framing) {

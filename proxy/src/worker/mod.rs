@@ -144,6 +144,8 @@ pub struct Worker {
     /// Loops that accept. They end when the worker drains, after they have taken who had come.
     accepting: Cell<u64>,
     date: RefCell<(u64, [u8; 29])>,
+    /// The time of the last tick: exact enough for how long a connection has been idle.
+    tick_time: Cell<Instant>,
 }
 
 impl Worker {
@@ -165,6 +167,7 @@ impl Worker {
             connections: Cell::new(0),
             accepting: Cell::new(0),
             date: RefCell::new((u64::MAX, [b' '; 29])),
+            tick_time: Cell::new(Instant::now()),
         };
         worker.adopt();
         worker.tell_time();
@@ -275,6 +278,7 @@ impl Worker {
 
     fn tick(&self, ticks: u32, late: Duration) {
         self.tell_time();
+        self.tick_time.set(Instant::now());
         self.deadlines.advance(ticks);
         let order = self.setup.orders.heard();
         if order > self.order.get() {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::Failure,
-    http::{HeadScan, ResponseHead, Scan, encode_interim},
+    http::{HeadScan, ResponseHead, Scan, Spare, encode_interim},
     limits::{HEADROOM_BYTES, INTERIM_RESPONSES_MAX, READ_BUFFER_BYTES, RESPONSE_HEAD_BYTES_MAX},
     observe::UpstreamWait,
 };
@@ -44,14 +44,11 @@ pub async fn final_head(
     };
     let mut waited = false;
     for _ in 0..INTERIM_RESPONSES_MAX {
-        let mut scan = HeadScan::response();
-        let (start, end) = loop {
+        let mut scan = None;
+        let (head, length) = loop {
             let unread = bytes.get(at..).unwrap_or_default();
-            if !unread.is_empty()
-                && let Scan::Complete { start, end } =
-                    scan.advance(unread, RESPONSE_HEAD_BYTES_MAX).map_err(malformed)?
-            {
-                break (at + start, at + end);
+            if let Some(found) = take_head(this, unread, &mut scan)? {
+                break found;
             }
             let wait = if waited { left() } else { full };
             waited = true;
@@ -69,11 +66,8 @@ pub async fn final_head(
                 _ => return Err(Failure::UpstreamCut),
             }
         };
-        worker.counters().upstream_bytes_in.add((end - at) as u64);
-        at = end;
-        let spare = worker.buffers.take_spare();
-        let head = bytes.get(start..end).unwrap_or_default();
-        let head = ResponseHead::read(head, &this.head.method, spare).map_err(malformed)?;
+        worker.counters().upstream_bytes_in.add(length as u64);
+        at += length;
         if !head.is_interim() {
             return Ok((head, at));
         }
@@ -81,6 +75,36 @@ pub async fn final_head(
         worker.buffers.give_spare(head.into_spare());
     }
     Err(Failure::UpstreamMalformed("too many interim responses"))
+}
+
+/// A head at the start of `unread`, once all of it is there, and its length. `scan` goes on where the last look ended.
+fn take_head(
+    this: &Forward<'_>,
+    unread: &[u8],
+    scan: &mut Option<HeadScan>,
+) -> Result<Option<(ResponseHead, usize)>, Failure> {
+    if unread.is_empty() {
+        return Ok(None);
+    }
+    let method = &this.head.method;
+    let scan = match scan {
+        Some(scan) => scan,
+        None => {
+            let spare = this.client.worker.buffers.take_spare();
+            let found = ResponseHead::at_once(unread, RESPONSE_HEAD_BYTES_MAX, method, spare);
+            if found.is_some() {
+                return Ok(found);
+            }
+            scan.insert(HeadScan::response())
+        }
+    };
+    match scan.advance(unread, RESPONSE_HEAD_BYTES_MAX).map_err(malformed)? {
+        Scan::Partial => Ok(None),
+        Scan::Complete { start, end } => {
+            let head = unread.get(start..end).unwrap_or_default();
+            Ok(Some((ResponseHead::read(head, method, Spare::default()).map_err(malformed)?, end)))
+        }
+    }
 }
 
 /// An interim response, for a client whose version knows of them.

@@ -9,7 +9,8 @@ use super::{
     support::{parse, parse_response, parse_unscanned, plain, untrusted},
 };
 use crate::http::{
-    HeadScan, HeaderEdits, LAST_CHUNK, Scan, encode_chunk_size, encode_request, encode_response,
+    HeadScan, HeaderEdits, LAST_CHUNK, RequestHead, ResponseHead, Scan, Spare, encode_chunk_size,
+    encode_request, encode_response,
 };
 
 const MAX: usize = 256;
@@ -113,6 +114,27 @@ proptest! {
         for scan in [HeadScan::request(), HeadScan::response()] {
             let whole = scan.clone().advance(&bytes, MAX);
             prop_assert_eq!(scan_in_parts(scan, &bytes, &cuts), whole);
+        }
+    }
+
+    /// The short way is never more lenient than the long one, and says the same.
+    #[test]
+    fn what_is_taken_at_once_is_what_the_scan_finds(
+        bytes in prop_oneof![head_like(), good_request().prop_map(String::into_bytes)],
+        max in 20usize..300,
+    ) {
+        let mut buf = BytesMut::from(&bytes[..]);
+        if let Some(head) = RequestHead::at_once(&mut buf, max, 9, Spare::default()) {
+            let end = bytes.len() - buf.len();
+            prop_assert_eq!(HeadScan::request().advance(&bytes, max), Ok(Scan::Complete { start: 0, end }));
+            prop_assert_eq!(format!("{head:?}"), format!("{:?}", parse(&bytes[..end]).unwrap()));
+        } else {
+            prop_assert_eq!(&buf[..], &bytes[..]);
+        }
+        if let Some((head, end)) = ResponseHead::at_once(&bytes, max, &Method::GET, Spare::default()) {
+            prop_assert_eq!(HeadScan::response().advance(&bytes, max), Ok(Scan::Complete { start: 0, end }));
+            let long = parse_response(&bytes[..end], &Method::GET).unwrap();
+            prop_assert_eq!(format!("{head:?}"), format!("{long:?}"));
         }
     }
 

@@ -91,7 +91,7 @@ impl Pool {
             let connection = endpoint.idle.borrow_mut().pop_back()?;
             self.idle.set(self.idle.get() - 1);
             let watched = poll_fn(|cx| Poll::Ready(connection.socket.poll_readable(cx).is_ready())).await;
-            if !watched && !self.expired(&connection, Instant::now()) {
+            if !watched && !self.expired(&connection, worker.tick_time.get()) {
                 let quiet = || matches!(connection.socket.peek(), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock);
                 if !careful || quiet() {
                     return Some(connection);

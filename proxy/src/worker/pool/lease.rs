@@ -4,7 +4,6 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Waker},
-    time::Instant,
 };
 
 use super::{
@@ -13,7 +12,6 @@ use super::{
 };
 use crate::{
     error::Failure,
-    observe::Counters,
     worker::{Worker, socket::Socket},
 };
 
@@ -45,14 +43,12 @@ impl Lease {
 
     pub(super) fn refused(self, worker: &Worker, tried: &mut Tried, failure: Failure) -> Failure {
         worker.counters().upstream_connect_failures.inc();
-        tried.endpoints.push(self.endpoint.endpoint.id);
-        tried.last = Some(failure);
-        tried.label = Some(Rc::clone(&self.endpoint.label));
+        tried.failed(&self.endpoint, failure);
         failure
     }
 
     /// Keeps the connection for the next request. Only after a complete, clean exchange.
-    pub fn give_back(mut self, counters: &Counters) {
+    pub fn give_back(mut self, worker: &Worker) {
         let Some(mut connection) = self.connection.take() else { return };
         connection.requests += 1;
         let pool = Rc::clone(&self.pool);
@@ -65,11 +61,11 @@ impl Lease {
         // From here on the watch rings the endpoint's alarm. Ringing at once, the connection is of no use.
         let waker = Waker::from(Arc::clone(&self.endpoint.alarm));
         if connection.socket.poll_readable(&mut Context::from_waker(&waker)).is_ready() {
-            count_dead(counters, &connection, true);
+            count_dead(worker.counters(), &connection, true);
             self.connection = Some(connection);
             return;
         }
-        connection.idle_since = Instant::now();
+        connection.idle_since = worker.tick_time.get();
         self.endpoint.idle.borrow_mut().push_back(connection);
         pool.idle.set(pool.idle.get() + 1);
         pool.grant();

@@ -58,14 +58,38 @@ pub struct Pool {
 /// Endpoints that a request has tried in vain, and what it waited for.
 #[derive(Default)]
 pub struct Tried {
-    endpoints: Vec<u32>,
-    last: Option<Failure>,
-    /// The endpoint that was tried last in vain, as text.
-    pub label: Option<Rc<str>>,
+    /// Boxed: nearly every request finds a connection at once.
+    vain: Option<Box<Vain>>,
     /// Time spent in the line, in microseconds.
     pub queue_us: u64,
     /// Time spent connecting, in microseconds.
     pub connect_us: u64,
+}
+
+/// Endpoints that were tried in vain.
+struct Vain {
+    endpoints: Vec<u32>,
+    last: Failure,
+    /// The one that was tried last, as text.
+    label: Rc<str>,
+}
+
+impl Tried {
+    fn failed(&mut self, endpoint: &EndpointState, failure: Failure) {
+        let label = Rc::clone(&endpoint.label);
+        let mut endpoints = self.vain.take().map(|vain| vain.endpoints).unwrap_or_default();
+        endpoints.push(endpoint.endpoint.id);
+        self.vain = Some(Box::new(Vain { endpoints, last: failure, label }));
+    }
+
+    fn endpoints(&self) -> &[u32] {
+        self.vain.as_ref().map_or(&[], |vain| &vain.endpoints)
+    }
+
+    /// The endpoint that was tried last in vain, as text.
+    pub fn label(&self) -> Option<Rc<str>> {
+        self.vain.as_ref().map(|vain| Rc::clone(&vain.label))
+    }
 }
 
 impl Pool {
@@ -142,7 +166,7 @@ impl Pool {
                 if self.open.get() < self.open_max.get() || self.evict_idle() {
                     match Box::pin(self.connect(worker, endpoint, tried, timer)).await {
                         // Another endpoint may do: `pick` ends this when there is none.
-                        Err(_) if tried.endpoints.len() < CONNECT_TRIES_MAX && !timer.cap_passed() => {
+                        Err(_) if tried.endpoints().len() < CONNECT_TRIES_MAX && !timer.cap_passed() => {
                             continue;
                         }
                         result => return result,
@@ -157,11 +181,11 @@ impl Pool {
     fn pick(&self, tried: &Tried) -> Result<Rc<EndpointState>, Failure> {
         let endpoints = self.endpoints.borrow();
         let skip = |index: usize| {
-            !tried.endpoints.is_empty()
-                && endpoints.get(index).is_none_or(|state| tried.endpoints.contains(&state.endpoint.id))
+            !tried.endpoints().is_empty()
+                && endpoints.get(index).is_none_or(|state| tried.endpoints().contains(&state.endpoint.id))
         };
         let picked = self.balancer.borrow_mut().pick(skip).and_then(|index| endpoints.get(index).cloned());
-        picked.ok_or(tried.last.unwrap_or(Failure::NoEndpoints))
+        picked.ok_or(tried.vain.as_ref().map_or(Failure::NoEndpoints, |vain| vain.last))
     }
 
     async fn connect(
