@@ -28,6 +28,8 @@ pub const CHUNK_EXTENSION_BYTES_TOTAL_MAX: usize = 16 * 1024;
 /// A trailer section, in bytes.
 pub const TRAILER_BYTES_MAX: usize = 16 * 1024;
 
+/// What a connection that waits has room for, in bytes; most heads fit, and what does not is read in a second step.
+pub const WATCH_BYTES: usize = 512;
 /// What a read into a connection's first buffer can take, in bytes. Only what is read is ever touched.
 /// No power of two: buffers that lie a power of two apart share the same few lines of every cache.
 pub const READ_BUFFER_BYTES: usize = 20 * 1024;

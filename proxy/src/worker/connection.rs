@@ -103,7 +103,7 @@ impl Client {
 pub async fn serve(mut client: Client) {
     loop {
         let wait = client.listener.keep_alive_timeout;
-        match client.timer.idle_within(wait, client.socket.readable()).await {
+        match client.timer.idle_within(wait, client.socket.stirs()).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return,
             Err(_) => {
@@ -131,8 +131,7 @@ async fn busy(client: &mut Client) -> bool {
             worker.buffers.give_read(std::mem::take(&mut buf));
             let wait = REST_AFTER.min(client.listener.keep_alive_timeout);
             match client.timer.idle_within(wait, client.socket.readable()).await {
-                Ok(Ok(())) => buf = worker.buffers.take_read(),
-                Ok(Err(_)) => return false,
+                Ok(()) => buf = worker.buffers.take_read(),
                 Err(_) => return !worker.draining(),
             }
         }

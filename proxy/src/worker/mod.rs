@@ -25,6 +25,7 @@ mod socket;
 mod splice;
 mod tunnel;
 mod upload;
+mod watch;
 
 use std::{
     cell::{Cell, RefCell},

@@ -93,6 +93,7 @@ async fn rest(
     let worker = &client.worker;
     let mut passed = 0;
     if splices(bytes, body, framing)
+        && !upstream.is_watched()
         && let Some(loan) = worker.pipes.take(body.remaining().unwrap_or(0))
     {
         worker.buffers.give_read(std::mem::take(bytes));

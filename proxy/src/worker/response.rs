@@ -146,8 +146,8 @@ async fn await_response(
         let wait = if unwatched { wait.min(WATCH_AFTER) } else { wait };
         let sending = upload.is_some_and(|upload| !upload.is_over());
         let waiting = poll_fn(|cx| {
-            if let Poll::Ready(result) = upstream.poll_readable(cx) {
-                return Poll::Ready(result.map(|()| true).map_err(|_| Failure::UpstreamClosed));
+            if upstream.poll_readable(cx).is_ready() {
+                return Poll::Ready(Ok(true));
             }
             if *watching && client_left(&client.socket, cx, watching) {
                 return Poll::Ready(Err(Failure::ClientGone));

@@ -1,28 +1,32 @@
 //! One stream socket, TCP or unix, as the worker uses it.
 //!
-//! Reads never own a buffer while they wait. A *watch* (one poll operation, armed once and kept until it fires) says
-//! when bytes are there; `recv(2)` without waiting then takes them straight into the caller's buffer. So an idle
-//! connection pins no memory, a read that is given up loses no bytes, and the watch that is armed while a response
-//! is awaited is the same one that notices a peer leaving. Writes go through the ring, where sends of many
-//! connections are submitted together.
+//! Waiting is done by a *watch*: one `recv` on the ring with a small buffer of the socket's own, armed once and kept until
+//! it fires. What it brings is the *inbox*, which the next read takes first; a read that finds it full goes on with
+//! `recv(2)`, without waiting, into the caller's buffer. So most messages cost no system call of their own, an idle
+//! connection holds little memory, a read that is given up loses no bytes, and the watch that is armed while a response is
+//! awaited is the same one that notices a peer leaving. Writes go through the ring, where sends of many connections are
+//! submitted together.
+//!
+//! While the watch is armed nothing else reads from the socket: bytes would overtake each other.
 
 use std::{
     cell::{Cell, RefCell, UnsafeCell},
     future::{Future, poll_fn},
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
-    pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use bytes::BytesMut;
 use monoio::{buf::IoBuf, io::AsyncWriteRent, net::TcpStream};
-use reusable_box_future::ReusableLocalBoxFuture;
 use socket2::SockRef;
 
-use super::deadline::{Elapsed, Timer};
+use super::{
+    deadline::{Elapsed, Timer},
+    watch::{Taken, Watch},
+};
 use crate::upstream::Address;
 
 /// Why a write did not go out.
@@ -70,8 +74,7 @@ pub fn end_all() {
 /// A connected stream socket.
 pub struct Socket {
     stream: Rc<UnsafeCell<TcpStream>>,
-    watch: RefCell<Option<ReusableLocalBoxFuture<io::Result<()>>>>,
-    armed: Cell<bool>,
+    watch: Watch,
     /// The last read took all that there was room for: more may be there already.
     full: Cell<bool>,
     /// How many have calls on the descriptor not wait at the moment: a body may pass each way.
@@ -97,8 +100,7 @@ impl Socket {
         note_held(stream.as_raw_fd(), true);
         Socket {
             stream: Rc::new(UnsafeCell::new(stream)),
-            watch: RefCell::new(None),
-            armed: Cell::new(false),
+            watch: Watch::default(),
             full: Cell::new(false),
             unblocked: Cell::new(0),
         }
@@ -127,32 +129,30 @@ impl Socket {
         unsafe { BorrowedFd::borrow_raw((*self.stream.get()).as_raw_fd()) }
     }
 
-    /// Ready when bytes, an end or an error can be read. Arms the watch when it is not; it then stays armed, across
+    /// Ready when bytes, an end or an error can be read. Arms the watch when there is nothing; it then stays armed, across
     /// requests, until it fires.
-    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut watch = self.watch.borrow_mut();
-        if !self.armed.get() {
-            let stream = Rc::clone(&self.stream);
-            // SAFETY: `readable` takes the stream by shared reference and only reads its descriptor; writes go
-            // through `&mut` below, which is the division that monoio's own `Split` marker promises to be sound.
-            let wait = async move { unsafe { &*stream.get() }.readable(false).await };
-            match watch.as_mut() {
-                Some(watch) => watch.set(wait),
-                None => *watch = Some(ReusableLocalBoxFuture::new(wait)),
-            }
-            self.armed.set(true);
-        }
-        let Some(watch) = watch.as_mut() else { return Poll::Pending };
-        let polled = Pin::new(watch).poll(cx);
-        if polled.is_ready() {
-            self.armed.set(false);
-        }
-        polled
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.watch.poll(&self.stream, self.unblocked.get() > 0, cx)
     }
 
     /// Waits until something can be read.
-    pub fn readable(&self) -> impl Future<Output = io::Result<()>> + '_ {
+    pub fn readable(&self) -> impl Future<Output = ()> + '_ {
         poll_fn(|cx| self.poll_readable(cx))
+    }
+
+    /// As `readable`, but takes nothing and holds no buffer: for one who may wait long, or who takes bytes past `try_read`.
+    pub async fn stirs(&self) -> io::Result<()> {
+        if self.is_watched() {
+            self.readable().await;
+            return Ok(());
+        }
+        // SAFETY: only the descriptor is read.
+        unsafe { &*self.stream.get() }.readable(false).await
+    }
+
+    /// Whether bytes may be with the watch, armed or in the inbox, and no longer in the descriptor.
+    pub fn is_watched(&self) -> bool {
+        !self.watch.is_idle()
     }
 
     /// Waits until something can be written, without writing it.
@@ -179,10 +179,28 @@ impl Socket {
     /// Takes what is there into the spare capacity of `buf`, without waiting. `Ok(0)` is the end of the stream (or a
     /// buffer without room, which callers never pass); `WouldBlock` means nothing is there.
     pub fn try_read(&self, buf: &mut BytesMut) -> io::Result<usize> {
+        match self.watch.take(buf) {
+            Taken::Nothing => self.receive(buf),
+            Taken::Pending => Err(io::ErrorKind::WouldBlock.into()),
+            Taken::Last(last) => last.map(|()| 0).map_err(io::Error::from),
+            Taken::Bytes { count, more: Some(more) } => {
+                self.full.set(more);
+                Ok(count)
+            }
+            // An end or an error will be met again by the next read.
+            Taken::Bytes { count, more: None } => Ok(count + self.receive(buf).unwrap_or(0)),
+        }
+    }
+
+    fn receive(&self, buf: &mut BytesMut) -> io::Result<usize> {
         let room = buf.spare_capacity_mut();
         let length = room.len();
-        let read = SockRef::from(&self.fd()).recv_with_flags(room, libc::MSG_DONTWAIT)?;
-        self.full.set(read == length);
+        let result = SockRef::from(&self.fd()).recv_with_flags(room, libc::MSG_DONTWAIT);
+        self.full.set(match &result {
+            Ok(read) => *read == length,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        });
+        let read = result?;
         // SAFETY: the kernel has filled `read` bytes of the spare capacity.
         unsafe { buf.set_len(buf.len() + read) };
         Ok(read)
@@ -192,7 +210,7 @@ impl Socket {
     pub async fn read(&self, buf: &mut BytesMut) -> io::Result<usize> {
         loop {
             match self.try_read(buf) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable().await?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable().await,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => return result,
             }
@@ -207,6 +225,13 @@ impl Socket {
 
     /// What a read would find, without taking anything: `WouldBlock`, an end (0), bytes, or an error.
     pub fn peek(&self) -> io::Result<usize> {
+        if self.is_watched() {
+            // It may have brought something that nobody has looked at yet. Whoever waits for it asks again.
+            let _ = self.poll_readable(&mut Context::from_waker(Waker::noop()));
+            if let Some(brought) = self.watch.peek() {
+                return brought.map_err(io::Error::from);
+            }
+        }
         let mut byte = [std::mem::MaybeUninit::uninit()];
         SockRef::from(&self.fd()).recv_with_flags(&mut byte, libc::MSG_DONTWAIT | libc::MSG_PEEK)
     }

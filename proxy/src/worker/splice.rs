@@ -116,7 +116,7 @@ pub async fn pass(loan: &Loan<'_>, way: &Way<'_>, left: u64, waited_us: &mut u64
             Ok(0) => return Err(Stuck::SenderGone),
             Ok(taken) => break taken,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let ready = timed(way.timer.within(way.from_idle, way.from.readable()), waited_us).await;
+                let ready = timed(way.timer.within(way.from_idle, way.from.stirs()), waited_us).await;
                 ready.map_err(|_| Stuck::SenderSlow)?.map_err(|_| Stuck::SenderGone)?;
             }
             Err(error) if is_refusal(&error) => {

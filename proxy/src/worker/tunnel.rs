@@ -70,9 +70,7 @@ async fn copy(client: &Client, from: &Socket, to: &Socket, mut buf: BytesMut, co
         }
         // No buffer is held while nothing moves.
         buffers.give_read(std::mem::take(&mut buf));
-        if from.readable().await.is_err() {
-            return false;
-        }
+        from.readable().await;
         buf = buffers.take_read();
         make_room(&mut buf, READ_BUFFER_BYTES / 2);
         match from.try_read(&mut buf) {

@@ -130,6 +130,7 @@ pub async fn upload(
     let mut out = worker.buffers.take_write();
     let mut passed = state.passed;
     if splices(buf, reader, framing)
+        && !client.socket.is_watched()
         && let Some(loan) = worker.pipes.take(reader.remaining().unwrap_or(0))
         && !Box::pin(splice_up(client, upstream, reader, loan, timeouts, (state, received))).await?
     {
