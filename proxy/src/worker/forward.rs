@@ -61,8 +61,7 @@ pub async fn forward(
     let mut tried = Tried::default();
     let mut fresh = false;
     loop {
-        let ask = (fresh, !repeatable);
-        let checkout = this.pool.checkout(worker, &mut tried, ask, &client.timer, &client.socket).await;
+        let checkout = this.pool.checkout(worker, &mut tried, fresh, &client.timer, &client.socket).await;
         progress.phases.queue_us = tried.queue_us;
         progress.phases.connect_us = tried.connect_us;
         let mut lease = Some(checkout.map_err(|failure| {

@@ -279,7 +279,8 @@ impl Worker {
 
     fn tick(&self, ticks: u32, late: Duration) {
         self.tell_time();
-        self.tick_time.set(Instant::now());
+        let last = self.tick_time.replace(Instant::now());
+        self.pools.borrow().values().for_each(|pool| pool.watch(last));
         self.deadlines.advance(ticks);
         let order = self.setup.orders.heard();
         if order > self.order.get() {

@@ -20,7 +20,7 @@ use crate::{
     observe::UpstreamWait,
 };
 
-/// After this long without a response, a client that will close after it is watched for closing before it.
+/// After this long without a response the client is watched for leaving.
 const WATCH_AFTER: Duration = Duration::from_millis(40);
 
 /// Reads heads until the final one; interim ones are passed on. `bytes` then holds, from the offset returned on, what
@@ -33,8 +33,7 @@ pub async fn final_head(
     (sent, upload): (Instant, Option<&Upload>),
 ) -> Result<(ResponseHead, usize), Failure> {
     let worker = &this.client.worker;
-    // While the client sends its body, that is where its leaving is noticed.
-    let mut watching = upload.is_none() && this.head.keep_alive;
+    let mut watching = false;
     let mut at = HEADROOM_BYTES;
     let full = this.timeouts.response_head;
     // The clock is read again only when a head did not come at once.
@@ -139,9 +138,10 @@ async fn await_response(
     wait: Duration,
 ) -> Result<(), Failure> {
     let client = this.client;
-    // Where no next request is awaited on this connection, the watch would be armed for this alone and cancelled at
-    // its close: it is, once the response has proved slow.
-    let mut unwatched = !this.head.keep_alive && upload.is_none();
+    // The client is watched for leaving once the response has proved slow: arming its watch sooner costs a wake-up that the
+    // next request, mostly there by the time it is read for, does without. While it sends its body, that is where its
+    // leaving is noticed.
+    let mut unwatched = upload.is_none() && !*watching;
     loop {
         let wait = if unwatched { wait.min(WATCH_AFTER) } else { wait };
         let sending = upload.is_some_and(|upload| !upload.is_over());

@@ -4,6 +4,7 @@
 
 use std::{
     future::poll_fn,
+    io,
     rc::Rc,
     sync::{
         Arc,
@@ -81,23 +82,17 @@ impl Bell {
 }
 
 impl Pool {
-    pub(super) async fn take_idle(
-        &self,
-        worker: &Worker,
-        endpoint: &EndpointState,
-        careful: bool,
-    ) -> Option<Connection> {
+    pub(super) fn take_idle(&self, worker: &Worker, endpoint: &EndpointState) -> Option<Connection> {
         loop {
             let connection = endpoint.idle.borrow_mut().pop_back()?;
             self.idle.set(self.idle.get() - 1);
-            let watched = poll_fn(|cx| Poll::Ready(connection.socket.poll_readable(cx).is_ready())).await;
-            if !watched && !self.expired(&connection, worker.tick_time.get()) {
-                let quiet = || matches!(connection.socket.peek(), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock);
-                if !careful || quiet() {
-                    return Some(connection);
-                }
+            // Whatever it has sent is not the answer to what it is about to be asked; and after an end there is none.
+            let dead =
+                !matches!(connection.socket.peek(), Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+            if !dead && !self.expired(&connection, worker.tick_time.get()) {
+                return Some(connection);
             }
-            count_dead(worker.counters(), &connection, watched);
+            count_dead(worker.counters(), &connection, dead);
             self.closed(1, false);
         }
     }
@@ -133,6 +128,24 @@ impl Pool {
                     }
                     dead
                 });
+            }
+        }
+    }
+
+    /// Arms the watch of connections that have been idle since before the last tick. One that is in steady use is never
+    /// watched, only looked at when it is taken: arming costs more than that.
+    pub fn watch(&self, last_tick: Instant) {
+        for state in self.endpoints.borrow().iter() {
+            let waker = Waker::from(Arc::clone(&state.alarm));
+            let mut cx = Context::from_waker(&waker);
+            for connection in state.idle.borrow().iter().rev() {
+                // Those behind have been idle for longer, and are watched since.
+                if connection.socket.is_watched() {
+                    break;
+                }
+                if connection.idle_since < last_tick && connection.socket.poll_readable(&mut cx).is_ready() {
+                    state.alarm.wake_by_ref();
+                }
             }
         }
     }

@@ -1,15 +1,8 @@
 //! A connection in use.
 
-use std::{
-    rc::Rc,
-    sync::Arc,
-    task::{Context, Waker},
-};
+use std::rc::Rc;
 
-use super::{
-    EndpointState, Pool, Tried,
-    idle::{Connection, count_dead},
-};
+use super::{EndpointState, Pool, Tried, idle::Connection};
 use crate::{
     error::Failure,
     worker::{Worker, socket::Socket},
@@ -55,13 +48,6 @@ impl Lease {
         let full = pool.idle.get() >= pool.idle_max.get() || pool.open.get() > pool.open_max.get();
         let max_requests = pool.upstream.borrow().pool.max_requests;
         if self.endpoint.removed.get() || full || max_requests.is_some_and(|max| connection.requests >= max) {
-            self.connection = Some(connection);
-            return;
-        }
-        // From here on the watch rings the endpoint's alarm. Ringing at once, the connection is of no use.
-        let waker = Waker::from(Arc::clone(&self.endpoint.alarm));
-        if connection.socket.poll_readable(&mut Context::from_waker(&waker)).is_ready() {
-            count_dead(worker.counters(), &connection, true);
             self.connection = Some(connection);
             return;
         }

@@ -1,9 +1,9 @@
 //! A worker's connections to one upstream: idle ones per endpoint, last in first out; a bound on how many are open;
 //! a bounded line for requests when all are busy. Nothing is locked: everything here belongs to one core.
 //!
-//! Idle connections are watched by the poll that each socket keeps armed anyway (see `socket.rs`). When it fires on
-//! an idle connection, the upstream has closed it or has sent what nobody asked for: it is dropped at once, and can
-//! never answer a request.
+//! Before an idle connection is used the socket is asked (one peek): if the upstream has closed it, or has sent what nobody
+//! asked for, it is dropped and never answers a request. One that rests for longer than a tick is watched as well, and
+//! dropped as soon as either happens.
 
 mod idle;
 mod lease;
@@ -138,13 +138,12 @@ impl Pool {
         *self.upstream.borrow_mut() = Arc::clone(upstream);
     }
 
-    /// Finds a connection for a request: an idle one, or a new one, or after a wait in line. `fresh` asks for a new
-    /// one; `careful` looks at the socket itself before an idle one is trusted.
+    /// Finds a connection for a request: an idle one, or a new one, or after a wait in line. `fresh` asks for a new one.
     pub async fn checkout(
         self: &Rc<Self>,
         worker: &Worker,
         tried: &mut Tried,
-        (fresh, careful): (bool, bool),
+        fresh: bool,
         timer: &Timer,
         client: &Socket,
     ) -> Result<Lease, Failure> {
@@ -152,7 +151,7 @@ impl Pool {
         loop {
             let endpoint = self.pick(tried)?;
             if granted || (self.waiters.borrow().is_empty() && self.promised.get() == 0) {
-                if !fresh && let Some(connection) = self.take_idle(worker, &endpoint, careful).await {
+                if !fresh && let Some(connection) = self.take_idle(worker, &endpoint) {
                     worker.counters().upstream_reuses.inc();
                     let pool = Rc::clone(self);
                     return Ok(Lease {
