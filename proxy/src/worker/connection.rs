@@ -9,6 +9,7 @@ use super::{
     Adopted, Worker, answer,
     deadline::Timer,
     exchange,
+    relay::Piece,
     socket::{Socket, WriteError},
 };
 use crate::{
@@ -69,6 +70,15 @@ impl Client {
         })
     }
 
+    /// Writes a response that is all there.
+    pub async fn deliver(&self, piece: Piece) -> Result<(), Failure> {
+        match piece {
+            Piece::Own(out) => self.worker.buffers.give_write(self.write(out).await?),
+            Piece::Joined(bytes) => self.worker.buffers.give_read(self.write(bytes).await?),
+        }
+        Ok(())
+    }
+
     /// What a wait that was too long means: `failure`, unless the bound on the whole request or the end of the
     /// process ended it.
     pub fn late(&self, failure: Failure) -> Failure {
@@ -104,8 +114,7 @@ pub async fn serve(mut client: Client) {
     loop {
         let wait = client.listener.keep_alive_timeout;
         match client.timer.idle_within(wait, client.socket.stirs()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return,
+            Ok(()) => {}
             Err(_) => {
                 if !client.worker.draining() {
                     client.worker.counters().timeouts_keep_alive.inc();

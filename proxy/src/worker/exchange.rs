@@ -10,7 +10,7 @@ use super::{
     answer::{self, Answer},
     body::BodyReader,
     connection::{Client, drain, linger},
-    forward::{self, Forward},
+    forward::{self, Forward, Reply},
 };
 use crate::{
     error::Failure,
@@ -86,6 +86,11 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
         until_close: false,
     };
     let result = run(client, buf, head, &adopted, &mut reader, &mut progress).await;
+    let result = match result {
+        Ok(Reply { keep, rest: Some(rest) }) => client.deliver(rest).await.map(|()| keep),
+        Ok(Reply { keep, rest: None }) => Ok(keep),
+        Err(failure) => Err(failure),
+    };
     client.timer.cap(None);
     let (keep, termination) = match result {
         Ok(keep) => (keep, progress.termination),
@@ -108,7 +113,7 @@ async fn run(
     adopted: &Rc<Adopted>,
     reader: &mut BodyReader,
     progress: &mut Progress,
-) -> Result<bool, Failure> {
+) -> Result<Reply, Failure> {
     #[cfg(debug_assertions)]
     crate::worker::injected_fault(head);
     if let (Some(max), Some(length)) = (client.listener.request_body_bytes, reader.remaining())
@@ -117,7 +122,7 @@ async fn run(
         return Err(Failure::BodyTooLarge);
     }
     if head.max_forwards == Some(0) {
-        return Box::pin(last_hop(client, buf, head, reader, progress)).await;
+        return Box::pin(last_hop(client, buf, head, reader, progress)).await.map(Reply::sent);
     }
     let selected = select(adopted, head).ok_or(Failure::NoRoute)?;
     let index = selected.index;
@@ -139,10 +144,12 @@ async fn run(
                 progress,
                 (redirect, prefix_len, route),
             ))
-            .await;
+            .await
+            .map(Reply::sent);
         }
         Action::Respond(respond) => {
-            return Box::pin(self::respond(client, buf, head, reader, progress, (respond, route))).await;
+            let how = (respond, route);
+            return Box::pin(self::respond(client, buf, head, reader, progress, how)).await.map(Reply::sent);
         }
     };
     let pool = adopted.pools.get(upstream).ok_or(Failure::NoEndpoints)?;

@@ -12,7 +12,7 @@ use super::{
     connection::Client,
     exchange::{Progress, keeps_open},
     pool::{Lease, Pool, Tried},
-    relay,
+    relay::{self, Piece},
     response::final_head,
     socket::{Socket, WriteError},
     tunnel,
@@ -45,14 +45,13 @@ pub struct Forward<'a> {
     pub timeouts: &'a UpstreamTimeouts,
 }
 
-/// Sends the request upstream, again where that is safe, and delivers the response. True: the client's connection
-/// stays open.
+/// Sends the request upstream, again where that is safe, and delivers the response.
 pub async fn forward(
     this: &Forward<'_>,
     buf: &mut BytesMut,
     reader: &mut BodyReader,
     progress: &mut Progress,
-) -> Result<bool, Failure> {
+) -> Result<Reply, Failure> {
     let client = this.client;
     let worker = &client.worker;
     client.timer.cap(this.timeouts.request);
@@ -95,7 +94,7 @@ async fn attempt(
     buf: &mut BytesMut,
     reader: &mut BodyReader,
     progress: &mut Progress,
-) -> Result<bool, Failure> {
+) -> Result<Reply, Failure> {
     let worker = &this.client.worker;
     let Some(upstream) = socket(lease) else { return Err(Failure::UpstreamClosed) };
     let mut out = worker.buffers.take_write();
@@ -122,8 +121,11 @@ async fn attempt(
         Box::pin(both(this, (lease, upstream), buf, reader, progress, (sent, passed))).await?
     };
     match answered {
-        Answered::Delivered(keep) => Ok(keep),
-        Answered::Switched(switched) => Box::pin(switch(this, *switched, buf, progress)).await,
+        Answered::Final(reply) => Ok(reply),
+        Answered::Switched(switched) => {
+            let keep = Box::pin(switch(this, *switched, buf, progress)).await?;
+            Ok(Reply::sent(keep))
+        }
     }
 }
 
@@ -131,10 +133,25 @@ fn socket(lease: &Option<Lease>) -> Option<Rc<Socket>> {
     lease.as_ref().and_then(Lease::socket_handle)
 }
 
+/// A response on its way to the client.
+pub struct Reply {
+    /// The client's connection stays open after it.
+    pub keep: bool,
+    /// All of it, where it has come in one piece: still to be written, by whoever has nothing else in memory by then.
+    pub rest: Option<Piece>,
+}
+
+impl Reply {
+    /// All of it has been written.
+    pub fn sent(keep: bool) -> Reply {
+        Reply { keep, rest: None }
+    }
+}
+
 /// What came of a request that was sent.
 enum Answered {
-    /// A final response has been delivered. True: the client's connection stays open.
-    Delivered(bool),
+    /// A final response.
+    Final(Reply),
     /// The upstream has agreed to another protocol, which nobody has told the client yet.
     Switched(Box<Switched>),
 }
@@ -213,12 +230,15 @@ async fn both(
         .await
     };
     progress.request_bytes += received.get();
-    let answered = result?;
+    let mut answered = result?;
     // The client may take its time with the rest: the upstream's connection is not held for it.
     drop(upstream);
     *lease = None;
     match answered {
-        Answered::Delivered(true) if !reader.is_done() => {
+        Answered::Final(Reply { keep: true, ref mut rest }) if !reader.is_done() => {
+            if let Some(rest) = rest.take() {
+                client.deliver(rest).await?;
+            }
             super::connection::drain(client, buf, reader).await?;
         }
         Answered::Switched(_) if !reader.is_done() => {
@@ -256,19 +276,23 @@ async fn respond(
     let Begun { out, mut body, framing, keep, reusable } =
         begin(this, response, (&mut bytes, body_at), keep, progress)?;
     let whole = |upload: Option<&Upload>| reusable && upload.is_none_or(Upload::is_complete);
-    // The upstream has done its part: its connection does not wait for the client to take the response.
-    let done = body.is_done();
-    if done && whole(upload) {
-        // With a head of its own in `out`, `bytes` is what follows the response; else `bytes` is all there is to send.
-        give_back(worker, lease, upstream, out.is_empty() || bytes.is_empty());
+    if body.is_done() {
+        // The upstream has done its part: its connection does not wait for the client to take the response. With a head of
+        // its own in `out`, `bytes` is what follows the response; else `bytes` is all there is to send.
+        if whole(upload) {
+            give_back(worker, lease, upstream, out.is_empty() || bytes.is_empty());
+        }
+        let rest = Piece::new(worker, out, bytes);
+        progress.response_bytes += rest.len() as u64;
+        return Ok(Answered::Final(Reply { keep, rest: Some(rest) }));
     }
-    relay::download(this.client, upstream, (&mut bytes, &mut body, framing), out, this.timeouts, progress)
-        .await?;
-    if !done && whole(upload) {
+    let framed = (&mut bytes, &mut body, framing);
+    Box::pin(relay::download(this.client, upstream, framed, out, this.timeouts, progress)).await?;
+    if whole(upload) {
         give_back(worker, lease, upstream, bytes.is_empty());
     }
     worker.buffers.give_read(bytes);
-    Ok(Answered::Delivered(keep))
+    Ok(Answered::Final(Reply::sent(keep)))
 }
 
 /// Keeps the upstream's connection after a complete response, if nothing lies behind it, read or not: that must never be

@@ -5,6 +5,7 @@ use std::{task::Poll, time::Duration};
 use bytes::{Buf, BytesMut};
 
 use super::{
+    Worker,
     body::{BodyReader, Framing},
     connection::{Client, make_room},
     exchange::Progress,
@@ -54,7 +55,35 @@ pub fn join_head(
     Ok(())
 }
 
-/// Writes what `join_head` has prepared, then the rest of the body as it comes.
+/// A response that has come in one piece, as it goes to the client.
+pub enum Piece {
+    /// The head, and of the body what had to be framed anew.
+    Own(Vec<u8>),
+    /// The head put before a body that goes out as it came.
+    Joined(BytesMut),
+}
+
+impl Piece {
+    /// What `join_head` has prepared.
+    pub fn new(worker: &Worker, out: Vec<u8>, bytes: BytesMut) -> Piece {
+        if out.is_empty() {
+            worker.buffers.give_write(out);
+            return Piece::Joined(bytes);
+        }
+        worker.buffers.give_read(bytes);
+        Piece::Own(out)
+    }
+
+    /// In bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Piece::Own(out) => out.len(),
+            Piece::Joined(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// Writes what `join_head` has prepared, then the rest of the body, of which more is to come, as it comes.
 pub async fn download(
     client: &Client,
     upstream: &Socket,
@@ -72,11 +101,9 @@ pub async fn download(
         progress.response_bytes += out.len() as u64;
         out = client.write(out).await?;
     }
-    if !body.is_done() {
-        let before = progress.response_bytes;
-        out = Box::pin(rest(client, upstream, (bytes, body, framing), out, timeouts, progress)).await?;
-        worker.counters().upstream_bytes_in.add(progress.response_bytes - before);
-    }
+    let before = progress.response_bytes;
+    let out = rest(client, upstream, (bytes, body, framing), out, timeouts, progress).await?;
+    worker.counters().upstream_bytes_in.add(progress.response_bytes - before);
     worker.buffers.give_write(out);
     Ok(())
 }

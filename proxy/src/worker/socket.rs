@@ -141,13 +141,8 @@ impl Socket {
     }
 
     /// As `readable`, but takes nothing and holds no buffer: for one who may wait long, or who takes bytes past `try_read`.
-    pub async fn stirs(&self) -> io::Result<()> {
-        if self.is_watched() {
-            self.readable().await;
-            return Ok(());
-        }
-        // SAFETY: only the descriptor is read.
-        unsafe { &*self.stream.get() }.readable(false).await
+    pub fn stirs(&self) -> impl Future<Output = ()> + '_ {
+        poll_fn(|cx| self.watch.poll(&self.stream, true, cx))
     }
 
     /// Whether bytes may be with the watch, armed or in the inbox, and no longer in the descriptor.

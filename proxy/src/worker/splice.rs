@@ -117,7 +117,7 @@ pub async fn pass(loan: &Loan<'_>, way: &Way<'_>, left: u64, waited_us: &mut u64
             Ok(taken) => break taken,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let ready = timed(way.timer.within(way.from_idle, way.from.stirs()), waited_us).await;
-                ready.map_err(|_| Stuck::SenderSlow)?.map_err(|_| Stuck::SenderGone)?;
+                ready.map_err(|_| Stuck::SenderSlow)?;
             }
             Err(error) if is_refusal(&error) => {
                 loan.pipes.refused.set(true);

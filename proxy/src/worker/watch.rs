@@ -17,10 +17,13 @@ use crate::limits::WATCH_BYTES;
 /// What a watch that only waits says when something is there.
 const ONLY_READY: usize = usize::MAX;
 
+/// How many bytes, and the buffer they are in.
+type Brought = (io::Result<usize>, Vec<u8>);
+
 /// One armed wait at most, and what the last one brought.
 #[derive(Default)]
 pub struct Watch {
-    future: RefCell<Option<ReusableLocalBoxFuture<(io::Result<usize>, Vec<u8>)>>>,
+    future: RefCell<Option<ReusableLocalBoxFuture<Brought>>>,
     inbox: RefCell<Inbox>,
     armed: Cell<bool>,
 }
@@ -58,7 +61,7 @@ impl Inbox {
         self.taken >= self.buf.len() && self.last.is_none()
     }
 
-    fn fill(&mut self, (result, buf): (io::Result<usize>, Vec<u8>)) {
+    fn fill(&mut self, (result, buf): Brought) {
         self.taken = 0;
         self.last = match &result {
             Ok(1..) => None,
@@ -73,8 +76,8 @@ impl Inbox {
 }
 
 impl Watch {
-    /// Ready when there is something to read. Arms the watch when there is not. `only_wait`: takes nothing along, because a
-    /// `recv` on a socket that does not block would not wait.
+    /// Ready when there is something to read. Arms the watch when there is not. `only_wait`: it is to take nothing along, and
+    /// needs no buffer; on a socket that does not block it has to, because a `recv` would not wait.
     pub fn poll(
         &self,
         stream: &Rc<UnsafeCell<TcpStream>>,
@@ -88,23 +91,18 @@ impl Watch {
                 return Poll::Ready(());
             }
             let mut buf = std::mem::take(&mut inbox.buf);
+            buf.clear();
             let stream = Rc::clone(stream);
             if only_wait {
                 // SAFETY: by shared reference, and only the descriptor is read.
-                let wait = async move {
-                    (unsafe { &*stream.get() }.readable(false).await.map(|()| ONLY_READY), buf)
-                };
-                *future = Some(ReusableLocalBoxFuture::new(wait));
+                let ready =
+                    async move { unsafe { &*stream.get() }.readable(false).await.map(|()| ONLY_READY) };
+                begin(&mut future, async move { (ready.await, buf) });
             } else {
-                buf.clear();
                 buf.reserve_exact(WATCH_BYTES);
                 // SAFETY: reading and writing use the stream's descriptor and nothing else of it; they are as independent
                 // as the halves that monoio's own `into_split` makes of a stream, which share it the same way.
-                let wait = async move { unsafe { &mut *stream.get() }.read(buf).await };
-                match future.as_mut() {
-                    Some(future) => future.set(wait),
-                    None => *future = Some(ReusableLocalBoxFuture::new(wait)),
-                }
+                begin(&mut future, async move { unsafe { &mut *stream.get() }.read(buf).await });
             }
             self.armed.set(true);
         }
@@ -156,5 +154,16 @@ impl Watch {
             None if inbox.is_empty() => None,
             None => Some(Ok(inbox.buf.len() - inbox.taken)),
         }
+    }
+}
+
+/// In the memory of the one before, where it fits.
+fn begin(
+    future: &mut Option<ReusableLocalBoxFuture<Brought>>,
+    wait: impl Future<Output = Brought> + 'static,
+) {
+    match future {
+        Some(future) => future.set(wait),
+        None => *future = Some(ReusableLocalBoxFuture::new(wait)),
     }
 }
