@@ -198,7 +198,8 @@ impl Server {
             let endpoints = upstream.endpoints.len();
             let name = &upstream.name;
             let divided = self.divided(max);
-            tracing::info!("upstream {name:?}: {endpoints} endpoints, at most {max} connections{divided}");
+            let s = if endpoints == 1 { "" } else { "s" };
+            tracing::info!("upstream {name:?}: {endpoints} endpoint{s}, at most {max} connections{divided}");
         }
         tracing::info!("routes: {}", config.routes.len());
         tracing::info!("config: {}", self.path.display());

@@ -30,7 +30,7 @@ both_drivers! {
         let version = format!("ringlane {}", env!("CARGO_PKG_VERSION"));
         for wanted in [
             version.as_str(), "driver: ", "workers: 2, not pinned", "listener \"web\": 127.0.0.1:",
-            "at most 100000 connections (50000 for each worker)", "upstream \"app\": 1 endpoints, at most 4096",
+            "at most 100000 connections (50000 for each worker)", "upstream \"app\": 1 endpoint, at most 4096",
             "routes: 1", "config: ", "ringlane.toml", "admin: 127.0.0.1:",
         ] {
             proxy.await_log(wanted);
