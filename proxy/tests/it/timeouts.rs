@@ -127,6 +127,22 @@ both_drivers! {
         assert_eq!(proxy.metric("ringlane_requests_total", ""), 0);
     }
 
+    /// Giving up its buffers meanwhile buys a connection no time: it ends before one that came later.
+    fn keep_alive_is_one_wait(driver) {
+        let origin = Origin::replies(&[OK]);
+        for keep_alive in ["400ms", "1s"] {
+            let toml = format!("timeouts.keep_alive = {keep_alive:?}");
+            let proxy = Setup::to(&origin).listener(&toml).start(driver);
+            let mut served = proxy.connect();
+            served.send(GET);
+            served.read_response().expect(200);
+            assert!(!served.stirs(Duration::from_millis(200)));
+            proxy.connect().expect_eof();
+            assert!(!served.is_quiet(), "{keep_alive}: still open");
+            served.expect_eof();
+        }
+    }
+
     /// Longer than the time after which a connection gives up its buffers.
     fn keep_alive_of_a_connection_at_rest(driver) {
         let origin = Origin::replies(&[OK]);
