@@ -67,7 +67,7 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
     let worker = Rc::clone(&client.worker);
     let adopted = worker.table();
     client.adopt(&adopted);
-    let _active = Active::new(worker.counters());
+    let active = Active::new(worker.counters());
     let mut reader = BodyReader::new(head.body);
     let mut progress = Progress {
         route: None,
@@ -84,18 +84,40 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
     };
     let result = run(client, buf, head, &adopted, &mut reader, &mut progress).await;
     client.timer.cap(None);
-    let (keep, termination) = match result {
-        Ok(keep) => (keep, progress.termination),
+    let (after, termination) = match result {
+        Ok(true) => (After::Keep, progress.termination),
+        Ok(false) if progress.termination == Termination::Ok && !(reader.is_done() && buf.is_empty()) => {
+            (After::Linger, progress.termination)
+        }
+        Ok(false) => (After::Close, progress.termination),
         Err(failure) => {
-            let keep = Box::pin(fail(client, buf, head, &mut reader, &mut progress, failure)).await;
-            (keep, failure.termination())
+            let after = Box::pin(fail(client, buf, head, &reader, &mut progress, failure)).await;
+            (after, failure.termination())
         }
     };
     record(client, head, &adopted, &mut progress, termination, started);
-    if !keep && termination == Termination::Ok && !(reader.is_done() && buf.is_empty()) {
-        Box::pin(linger(client)).await;
+    drop(active);
+    match after {
+        After::Keep => true,
+        After::Drain => Box::pin(drain(client, buf, &mut reader)).await.is_ok(),
+        After::Linger => {
+            Box::pin(linger(client)).await;
+            false
+        }
+        After::Close => false,
     }
-    keep
+}
+
+/// What becomes of the client's connection after an exchange, which is over and recorded.
+enum After {
+    /// The next request.
+    Keep,
+    /// The next request, behind what is left of this one's body.
+    Drain,
+    /// It ends when the client has had time to read the answer.
+    Linger,
+    /// It ends now.
+    Close,
 }
 
 async fn run(
@@ -263,21 +285,21 @@ pub fn keeps_open(client: &Client, head: &RequestHead, reader: &BodyReader, buf:
         && rest.is_some_and(|rest| rest <= DRAIN_BODY_BYTES_MAX)
 }
 
-/// Answers a failure, if the client can still be answered. True: the connection can go on.
+/// Answers a failure, if the client can still be answered.
 async fn fail(
     client: &Client,
-    buf: &mut BytesMut,
+    buf: &BytesMut,
     head: &RequestHead,
-    reader: &mut BodyReader,
+    reader: &BodyReader,
     progress: &mut Progress,
     failure: Failure,
-) -> bool {
+) -> After {
     if progress.status != 0 || failure.client_is_gone() {
         // Part of a response is out. What the client has must not look whole.
         if progress.until_close {
             client.socket.reset_on_close();
         }
-        return false;
+        return After::Close;
     }
     client.timer.cap(None);
     let worker = &client.worker;
@@ -285,13 +307,11 @@ async fn fail(
     let keep = !refused && keeps_open(client, head, reader, buf);
     let mut out = worker.buffers.take_write();
     answer::encode_failure(&mut out, failure, &worker.date(), keep, Some(head));
-    let Ok(out) = answer::send(client, out, answer::status(failure), progress).await else { return false };
+    let Ok(out) = answer::send(client, out, answer::status(failure), progress).await else {
+        return After::Close;
+    };
     worker.buffers.give_write(out);
-    if keep {
-        return drain(client, buf, reader).await.is_ok();
-    }
-    linger(client).await;
-    false
+    if keep { After::Drain } else { After::Linger }
 }
 
 fn record(

@@ -101,6 +101,26 @@ both_drivers! {
         client.read_response().expect(200);
     }
 
+    /// It is over when the client has the answer, however long the rest of the body takes.
+    fn request_is_recorded_when_its_time_is_over(driver) {
+        let origin = Origin::manual();
+        let proxy = limited(&origin).start(driver);
+        let mut client = proxy.connect();
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+        let mut upstream = origin.accept();
+        upstream.read_until(b"abc");
+        assert!(!client.read_response().expect(504).says_close());
+        only(&proxy, "request");
+        proxy.await_metric("ringlane_requests_total", "", 1);
+        proxy.await_metric("ringlane_requests_active", "", 0);
+        client.send("defghij");
+        client.send(GET);
+        let mut fresh = origin.accept();
+        fresh.read_request();
+        fresh.send(OK);
+        client.read_response().expect(200);
+    }
+
     /// The next request on the connection has all of its time.
     fn request_is_counted_anew(driver) {
         let origin = Origin::replies(&[OK]);
