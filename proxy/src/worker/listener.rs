@@ -95,6 +95,8 @@ async fn accept(worker: &Rc<Worker>, bound: Bound) {
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EAGAIN) => break false,
                     // The client left while it waited, or its network failed: the next one may be fine.
+                    // Asked for a descriptor first, the kernel does not say that nobody is there to take it.
+                    Some(libc::EMFILE | libc::ENFILE) if !somebody_waits(raw) => break false,
                     Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO | libc::EPERM | libc::ENETDOWN) => {}
                     _ => {
                         complain(worker, &listener, &error, &mut complained);
@@ -129,6 +131,13 @@ fn accept_one(listener: i32, epoll: bool) -> io::Result<(OwnedFd, socket2::SockA
             if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
         })
     }
+}
+
+/// Whether a client waits to be accepted.
+fn somebody_waits(listener: i32) -> bool {
+    let mut poll = libc::pollfd { fd: listener, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry, which is ours; a timeout of 0 does not wait.
+    unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
 }
 
 fn complain(worker: &Worker, listener: &Listener, error: &io::Error, last: &mut Option<std::time::Instant>) {
