@@ -44,7 +44,7 @@ use crate::{
     control::publish::Published,
     limits::TICK,
     observe::{AccessLogHandle, Counters, Outcome, Recorder, Slot},
-    route::RouteTable,
+    route::{Action, Route, RouteTable, SplitState},
 };
 
 pub use listener::Bound;
@@ -104,7 +104,7 @@ pub struct Adopted {
     /// In the order of `table.upstreams`.
     pub pools: Box<[Rc<Pool>]>,
     /// Which upstream of a split is next, per route, in the order of `table.routes`.
-    pub splits: Box<[RefCell<crate::route::SplitState>]>,
+    pub splits: Box<[RefCell<SplitState>]>,
 }
 
 /// What is needed to start a worker. `Send`: it is made by the control thread.
@@ -195,7 +195,7 @@ impl Worker {
                 pool.retire();
             }
         }
-        let splits = table.routes.iter().map(|_| RefCell::default()).collect();
+        let splits = split_states(&table, &self.adopted.borrow());
         *self.adopted.borrow_mut() = Rc::new(Adopted { table, pools: current, splits });
         self.counters().table_adoptions.inc();
     }
@@ -208,6 +208,13 @@ impl Worker {
     /// Records an exchange that has ended.
     pub fn record(&self, outcome: &Outcome<'_>) {
         self.recorder.borrow_mut().record(outcome);
+    }
+
+    /// As `record`, unless a record is just being made.
+    fn try_record(&self, outcome: &Outcome<'_>) {
+        if let Ok(mut recorder) = self.recorder.try_borrow_mut() {
+            recorder.record(outcome);
+        }
     }
 
     /// The clock. One place, so that it can be seen how often it is read.
@@ -310,6 +317,22 @@ impl Worker {
         counters.queue_length.set(waiting);
         counters.connections_active.set(self.connections.get());
     }
+}
+
+/// Where `table`'s splits start: where they were in the table before, if they share as they did, and else anew.
+fn split_states(table: &RouteTable, before: &Adopted) -> Box<[RefCell<SplitState>]> {
+    let shares = |route: &Route, table: &RouteTable| match &route.action {
+        Action::Split(split) => Some(split.shares(&table.upstreams)),
+        _ => None,
+    };
+    let old = before.table.routes.iter().zip(&before.splits);
+    let old: HashMap<u32, _> =
+        old.filter_map(|(route, state)| Some((route.id, (shares(route, &before.table)?, state)))).collect();
+    let state = |route: &Route| match (shares(route, table), old.get(&route.id)) {
+        (Some(now), Some((then, state))) if now == *then => (*state).clone(),
+        _ => RefCell::default(),
+    };
+    table.routes.iter().map(state).collect()
 }
 
 /// Leaves the worker's record to its successor, or to the last report, however the worker ends: tasks that still
