@@ -46,19 +46,22 @@ pub struct Progress {
     pub until_close: bool,
 }
 
-/// Keeps the gauge of exchanges right, however one ends.
-struct Active<'a>(&'a Counters);
-
-impl<'a> Active<'a> {
-    fn new(counters: &'a Counters) -> Self {
-        counters.requests_active.inc();
-        Active(counters)
-    }
+/// Keeps the gauge of exchanges right and the record complete, however one ends.
+struct Active<'a> {
+    counters: &'a Counters,
+    client: &'a Client,
+    head: &'a RequestHead,
+    started: Instant,
+    recorded: bool,
 }
 
 impl Drop for Active<'_> {
     fn drop(&mut self) {
-        self.0.requests_active.dec();
+        self.counters.requests_active.dec();
+        if !self.recorded {
+            // A panic ends it. How far it had come is gone with what held it.
+            record_fault(self.client, self.head, self.started);
+        }
     }
 }
 
@@ -67,7 +70,9 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
     let worker = Rc::clone(&client.worker);
     let adopted = worker.table();
     client.adopt(&adopted);
-    let active = Active::new(worker.counters());
+    let (client, counters) = (&*client, worker.counters());
+    counters.requests_active.inc();
+    let mut active = Active { counters, client, head, started, recorded: false };
     let mut reader = BodyReader::new(head.body);
     let mut progress = Progress {
         route: None,
@@ -96,6 +101,7 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
         }
     };
     record(client, head, &adopted, &mut progress, termination, started);
+    active.recorded = true;
     drop(active);
     match after {
         After::Keep => true,
@@ -349,5 +355,28 @@ fn record(
         response_bytes: progress.response_bytes,
         attempts: progress.attempts,
         phases: progress.phases,
+    });
+}
+
+/// Records an exchange that a panic has ended, while it is being unwound: nothing here may panic.
+#[cold]
+fn record_fault(client: &Client, head: &RequestHead, started: Instant) {
+    let total_us = client.worker.now().duration_since(started).as_micros() as u64;
+    client.worker.try_record(&Outcome {
+        listener: &client.listener.name,
+        route: None,
+        upstream: None,
+        endpoint: None,
+        client: &client.peer,
+        method: head.method.as_str(),
+        host: head.authority(),
+        path: head.path(),
+        version: head.version,
+        status: 0,
+        termination: Termination::ProxyFault,
+        request_bytes: head.raw.len() as u64,
+        response_bytes: 0,
+        attempts: 0,
+        phases: Phases { total_us, ..Phases::default() },
     });
 }

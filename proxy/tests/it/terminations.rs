@@ -12,9 +12,9 @@ fn logging(origin: &Origin) -> Setup {
     Setup::to(origin).and("[access_log]\npath = \"access.log\"")
 }
 
-/// Fails unless the only exchange so far has ended so.
+/// The line of the only exchange so far; fails unless it has ended so.
 #[track_caller]
-fn ended(proxy: &Proxy, termination: &str, status: u16) {
+fn ended(proxy: &Proxy, termination: &str, status: u16) -> serde_json::Value {
     let mut text = String::new();
     eventually("a line", || {
         text = fs::read_to_string(proxy.dir().join("access.log")).unwrap_or_default();
@@ -25,6 +25,7 @@ fn ended(proxy: &Proxy, termination: &str, status: u16) {
     // Whoever reads it wants to know which of the servers it was.
     let has_endpoint = ["UF", "UT", "UH", "UB", "UC", "UM", "--"].contains(&termination);
     assert!(!has_endpoint || line["endpoint"].is_string(), "{line}");
+    line
 }
 
 /// A client that has sent `request`.
@@ -259,6 +260,18 @@ both_drivers! {
         let proxy = logging(&origin).start(driver);
         proxy.get("/").expect(502);
         ended(&proxy, "UM", 502);
+    }
+
+    fn a_fault_of_the_proxy(driver) {
+        let origin = Origin::replies(&[OK]);
+        let launch = Proxy::launch(driver).env("RINGLANE_FAULTS", "1");
+        let proxy = launch.start(&logging(&origin).toml());
+        let request = "GET /fault HTTP/1.1\r\nHost: a\r\nX-Ringlane-Fault: connection\r\n\r\n";
+        asking(&proxy, request).expect_close();
+        let line = ended(&proxy, "PX", 0);
+        assert_eq!((&line["method"], &line["path"]), (&"GET".into(), &"/fault".into()), "{line}");
+        assert_eq!(proxy.metric("ringlane_proxy_faults_total", ""), 1);
+        assert_eq!(proxy.metric("ringlane_requests_active", ""), 0);
     }
 
     fn tunnel_closed(driver) {
