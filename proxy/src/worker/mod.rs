@@ -38,6 +38,7 @@ use std::{
 use self::{
     buffers::Buffers,
     deadline::Deadlines,
+    listener::Registered,
     pool::{Bell, Pool},
 };
 use crate::{
@@ -88,6 +89,13 @@ impl Orders {
             0 => Order::Serve,
             1 => Order::Drain,
             _ => Order::Cut,
+        }
+    }
+
+    /// A worker has died, and whatever it was busy with has ended.
+    pub fn died(&self, index: usize) {
+        if let Some(busy) = self.busy.get(index) {
+            busy.store(0, Ordering::Release);
         }
     }
 
@@ -249,10 +257,10 @@ impl Worker {
     }
 
     /// Runs until the process ends; returns only when the worker has been told to cut and everything has ended.
-    async fn run(self: Rc<Self>, bound: Vec<Bound>) {
+    async fn run(self: Rc<Self>, listeners: Vec<Registered>) {
         let _record = LeftBehind(Rc::clone(&self));
-        for bound in bound {
-            listener::start(&self, bound);
+        for registered in listeners {
+            listener::start(&self, registered);
         }
         monoio::spawn(keep_pools(Rc::clone(&self)));
         let mut last = Instant::now();
