@@ -49,7 +49,7 @@ pub struct EchoArgs {
     /// error_status=N, drop_before_head=0..1, drop_in_body=0..1, bytes_per_second=N, seed=N; can be repeated
     #[arg(long, value_name = "[PORT:]KEY=VALUE,..")]
     pub behave: Vec<String>,
-    /// The same keys as TOML, in tables `all` and `ports.PORT`; --behave goes before it
+    /// The same keys as TOML, in tables `all` and `ports.PORT`; --behave wins over it
     #[arg(long, value_name = "FILE")]
     pub behaviour_file: Option<PathBuf>,
     /// Address of the control path: GET /ports, PUT /ports/PORT

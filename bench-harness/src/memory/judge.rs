@@ -21,9 +21,9 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Judges samples taken at equal distances. Medians, because one sample says where a burst was caught; sixths,
+    /// Judges the peak, and samples taken at equal distances. Medians, because one sample says where a burst was caught; sixths,
     /// because a warm-up is over by the last third, and a leak that matters shows within it.
-    pub fn of(samples: &[u64], max: u64) -> Result<Self> {
+    pub fn of(samples: &[u64], peak: u64, max: u64) -> Result<Self> {
         let sixth = samples.len() / 6;
         if sixth < SAMPLES_PER_SIXTH_MIN {
             let count = samples.len();
@@ -33,7 +33,6 @@ impl Verdict {
         }
         let (_, end) = samples.split_at(samples.len() - 2 * sixth);
         let (before, last) = end.split_at(sixth);
-        let peak = samples.iter().copied().max().unwrap_or_default();
         Ok(Self { max, peak, before: median(before), last: median(last) })
     }
 
@@ -81,7 +80,8 @@ mod tests {
 
     fn judge(sample: impl Fn(u64) -> u64) -> Verdict {
         let samples: Vec<u64> = (0..240).map(sample).collect();
-        Verdict::of(&samples, 100 * MB).unwrap()
+        let peak = samples.iter().copied().max().unwrap();
+        Verdict::of(&samples, peak, 100 * MB).unwrap()
     }
 
     #[test]
@@ -103,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn one_sample_above_the_bound_is_enough() {
+    fn a_moment_above_the_bound_is_enough() {
         let verdict = judge(|at| if at == 3 { 100 * MB + 1 } else { MB });
         assert!(!verdict.is_within() && verdict.is_steady(), "{verdict:?}");
     }
 
     #[test]
     fn few_samples_are_not_judged() {
-        assert!(Verdict::of(&[1; 23], 1).is_err());
-        assert!(Verdict::of(&[1; 24], 1).is_ok());
+        assert!(Verdict::of(&[1; 23], 1, 1).is_err());
+        assert!(Verdict::of(&[1; 24], 1, 1).is_ok());
     }
 }

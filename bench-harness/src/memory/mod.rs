@@ -30,6 +30,7 @@ use visits::{KINDS, Visits};
 const ROWS: u32 = 12;
 /// Samples of a run; what is judged is medians of a sixth of them.
 const SAMPLES: u32 = 240;
+/// So many at least, or the medians would be of next to nothing.
 const SAMPLES_MIN: usize = 48;
 /// Reading a sample costs the proxy nothing, but this process some.
 const SAMPLE_EVERY_MIN: Duration = Duration::from_millis(5);
@@ -38,19 +39,20 @@ const SAMPLE_EVERY_MIN: Duration = Duration::from_millis(5);
 pub fn run(args: &MemoryArgs) -> Result<ExitCode> {
     socket::raise_open_files();
     let target = Target::start(args)?;
-    let idle = resident::bytes(target.pid)?;
+    let before = resident::of(target.pid)?;
     println!(
         "memory of process {} at {}: {} when idle, at most {}, for {:?}\n",
         target.pid,
         target.address,
-        megabytes(idle),
+        megabytes(before.now),
         megabytes(args.max.get()),
         args.duration
     );
     let visits = Visits::start(target.address, args.clients);
-    let samples = watch(args, &target, &visits);
+    let watched = watch(args, &target, &visits, before.peak);
     visits.stop();
-    let verdict = Verdict::of(&samples?, args.max.get())?;
+    let (samples, peak) = watched?;
+    let verdict = Verdict::of(&samples, peak, args.max.get())?;
     println!("\n{}", verdict.describe());
     if let Some(failure) = visits.first_failure() {
         println!("first visit that failed: {failure}");
@@ -63,26 +65,27 @@ pub fn run(args: &MemoryArgs) -> Result<ExitCode> {
     Ok(if verdict.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Samples for as long as the run lasts, with a row of the table now and then.
-fn watch(args: &MemoryArgs, target: &Target, visits: &Visits) -> Result<Vec<u64>> {
+/// Samples for as long as the run lasts, with a row of the table now and then. Returns them and the peak, which is the
+/// kernel's, between samples too, once it has passed what the process had ever had before.
+fn watch(args: &MemoryArgs, target: &Target, visits: &Visits, peak_before: u64) -> Result<(Vec<u64>, u64)> {
     let every = (args.duration / SAMPLES).max(SAMPLE_EVERY_MIN);
     let started = Instant::now();
     let mut samples = Vec::new();
-    let mut rows = 0;
+    let (mut rows, mut peak) = (0, 0);
     row(&["seconds", "resident", "peak"].map(String::from), KINDS.iter().map(|kind| kind.name().to_owned()));
     // A machine that was busy elsewhere gives fewer samples: then it takes longer.
     while started.elapsed() < args.duration || samples.len() < SAMPLES_MIN {
         thread::sleep(every);
-        samples.push(resident::bytes(target.pid)?);
+        let resident = resident::of(target.pid)?;
+        samples.push(resident.now);
+        peak = peak.max(if resident.peak > peak_before { resident.peak } else { resident.now });
         if started.elapsed() >= args.duration * (rows + 1) / ROWS {
             rows += 1;
-            let last = samples.last().copied().unwrap_or_default();
-            let peak = samples.iter().copied().max().unwrap_or_default();
             let time = format!("{:.1}", started.elapsed().as_secs_f64());
-            row(&[time, megabytes(last), megabytes(peak)], visits.counts());
+            row(&[time, megabytes(resident.now), megabytes(peak)], visits.counts());
         }
     }
-    Ok(samples)
+    Ok((samples, peak))
 }
 
 fn row(first: &[String; 3], visits: impl Iterator<Item = String>) {
