@@ -96,11 +96,11 @@ both_drivers! {
     /// The next request on the connection has all of its time.
     fn request_is_counted_anew(driver) {
         let origin = Origin::replies(&[OK]);
-        let proxy = Setup::to(&origin).upstream("timeouts.request = \"1s\"").start(driver);
+        let proxy = Setup::to(&origin).upstream("timeouts.request = \"4s\"").start(driver);
         let mut client = proxy.connect();
         for _ in 0..5 {
             client.ask(GET).expect(200);
-            assert!(!client.stirs(Duration::from_millis(300)));
+            assert!(!client.stirs(Duration::from_secs(1)));
         }
     }
 
@@ -119,10 +119,10 @@ both_drivers! {
     /// Bytes either way keep it.
     fn a_tunnel_in_use_is_not_idle(driver) {
         let origin = Origin::manual();
-        let proxy = Setup::to(&origin).listener("timeouts.tunnel_idle = \"1s\"").start(driver);
+        let proxy = Setup::to(&origin).listener("timeouts.tunnel_idle = \"4s\"").start(driver);
         let (mut client, mut upstream) = tunnel(&proxy, &origin);
         for _ in 0..12 {
-            assert!(!upstream.stirs(Duration::from_millis(100)));
+            assert!(!upstream.stirs(Duration::from_millis(400)));
             upstream.send("x");
             assert_eq!(client.read_exact(1), b"x");
         }
