@@ -146,7 +146,7 @@ impl Pool {
                     });
                 }
                 if self.open.get() < self.open_max.get() || self.evict_idle() {
-                    match Box::pin(self.connect(worker, Rc::clone(&endpoint), tried, timer)).await {
+                    match Box::pin(self.connect(worker, endpoint, tried, timer)).await {
                         // Another endpoint may do: `pick` ends this when there is none.
                         Err(_) if tried.endpoints.len() < CONNECT_TRIES_MAX && !timer.cap_passed() => {
                             continue;
