@@ -3,7 +3,7 @@ CARGO ?= cargo
 FUZZ_SECONDS ?= 10
 FUZZ_TARGETS = $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: all check test lint doc fuzz bench loadtest compare smoke clean
+.PHONY: all check test lint doc fuzz bench loadtest compare memory smoke clean
 
 all: check
 
@@ -43,6 +43,11 @@ loadtest:
 # Beside nginx, HAProxy and the floor, in every scenario of the targets.
 compare:
 	scripts/compare.sh
+
+# Whether memory stays within a bound, and stops growing, under all that clients do.
+memory:
+	$(CARGO) build --release
+	target/release/ringlane-bench memory --max 100MB --duration 300s
 
 # A short load test: that it works, not how fast it is.
 smoke:

@@ -9,6 +9,7 @@ use crate::{
     floor::{self, FloorArgs},
     load::{self, options::LoadArgs, progress::Display},
     loadtest::{self, options::LoadtestArgs},
+    memory::{self, options::MemoryArgs},
     report::{Figures, hgrm, table},
 };
 
@@ -26,6 +27,8 @@ enum Command {
     Load(Box<LoadArgs>),
     /// Start origin and proxy, measure both, compare, report
     Loadtest(Box<LoadtestArgs>),
+    /// Drive all kinds of clients at a proxy and fail if its memory passes a bound or keeps growing
+    Memory(MemoryArgs),
     /// Run the origin whose answers can be verified
     Echo(EchoArgs),
     /// Run the bare forwarder that proxies are measured against
@@ -41,6 +44,7 @@ impl Cli {
                 warn_of_debug_build();
                 loadtest::run(&args)
             }
+            Command::Memory(args) => memory::run(&args),
             Command::Echo(args) => echo::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Floor(args) => floor::run(&args).map(|()| ExitCode::SUCCESS),
         }

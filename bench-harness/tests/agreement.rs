@@ -1,68 +1,10 @@
 //! Origin, floor and load generator over real sockets: their counts agree to the request.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+mod server;
 
 use clap::Parser;
-use ringlane_bench::{
-    echo::stats::Snapshot,
-    load::{self, Outcome, options::LoadArgs, tally::Kind},
-};
-
-/// A subcommand that serves until it is dropped.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ringlane-bench"))
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary under test starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address =
-            line.split([' ', ',']).find_map(|word| word.parse().ok()).expect("an address is announced");
-        Self { child, address }
-    }
-
-    fn echo() -> Self {
-        Self::start(&["echo", "--listen", "127.0.0.1:0"])
-    }
-
-    fn floor(upstream: &Self) -> Self {
-        Self::start(&["floor", "--listen", "127.0.0.1:0", "--upstream", &upstream.address.to_string()])
-    }
-
-    fn stats(&self) -> Snapshot {
-        let reply = raw(self, "GET /__stats HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        serde_json::from_str(reply.split_once("\r\n\r\n").unwrap().1).unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Sends bytes and reads until the server closes.
-fn raw(server: &Server, request: &str) -> String {
-    let mut stream = TcpStream::connect(server.address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply).unwrap();
-    reply
-}
+use ringlane_bench::load::{self, Outcome, options::LoadArgs, tally::Kind};
+use server::{Server, raw};
 
 #[derive(Parser)]
 struct Typed {
@@ -129,7 +71,7 @@ fn the_floor_changes_nothing() {
         let upstream = echo.address.to_string();
         let floor =
             Server::start(&["floor", "--listen", "127.0.0.1:0", "--upstream", &upstream, "--driver", driver]);
-        let small = drive(&floor, "/bytes/13", &format!("-c 4 --pid {}", floor.child.id()));
+        let small = drive(&floor, "/bytes/13", &format!("-c 4 --pid {}", floor.pid()));
         let large = drive(&floor, "/bytes/1000000", "-c 2");
         let fresh = drive(&floor, "/bytes/13", "-c 2 --new-connection");
         let mut requests = 0;
@@ -167,8 +109,10 @@ fn what_is_wrong_is_found_and_named() {
 #[test]
 fn the_origin_judges_what_it_is_sent() {
     let echo = Server::echo();
-    let reply =
-        raw(&echo, "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let reply = raw(
+        echo.address,
+        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
     assert!(reply.starts_with("HTTP/1.1 400 "), "{reply}");
     let stats = echo.stats();
     assert_eq!((stats.requests, stats.bad_requests), (0, 1));
@@ -179,7 +123,7 @@ fn the_origin_judges_what_it_is_sent() {
 fn the_origin_answers_in_order_and_continues_when_asked() {
     let echo = Server::echo();
     let reply = raw(
-        &echo,
+        echo.address,
         "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n\
          3\r\nabc\r\n0\r\n\r\n\
          GET /bytes/5 HTTP/1.1\r\nHost: a\r\n\r\n\

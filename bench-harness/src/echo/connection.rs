@@ -7,8 +7,10 @@ use super::{
     Origin,
     answer::{self, Ending, Key, PREBUILT_BODY_BYTES_MAX, Persistence, Prebuilt},
     body::Body,
+    port::Port,
     route::{self, DEFAULT_BODY_BYTES, Route},
     stats::add,
+    unruly::Limits,
 };
 use crate::{
     http::{Reason, chunked, find_head_end, request},
@@ -23,13 +25,15 @@ const OUTPUT_FLUSH_BYTES: usize = 64 * 1024;
 const REFUSED_LINGER: Duration = Duration::from_millis(500);
 
 /// Why a connection ended.
-enum End {
+pub(super) enum End {
     /// Between two requests, or as both sides agreed.
     Clean,
     /// The client left in the middle of a request.
     Cut,
     /// A read or write failed.
     Broken,
+    /// As the port's behaviour has it.
+    Dropped,
     /// The request was malformed.
     Refused(Reason),
 }
@@ -49,14 +53,17 @@ struct Memo {
     keep_alive: bool,
 }
 
-struct Connection {
-    stream: TcpStream,
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
     origin: Rc<Origin>,
+    pub(super) port: Rc<Port>,
     input: Vec<u8>,
     /// How much of `input` is dealt with.
     start: usize,
-    out: Vec<u8>,
+    pub(super) out: Vec<u8>,
     memo: Memo,
+    /// While an answer is written that the port's behaviour holds back.
+    pub(super) limits: Option<Limits>,
 }
 
 /// What of a request its answer depends on, apart from its path and body.
@@ -67,23 +74,25 @@ struct Asked {
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(stream: TcpStream, origin: Rc<Origin>) {
-    add(&origin.stats.connections, 1);
-    add(&origin.stats.open, 1);
+pub(super) async fn serve(stream: TcpStream, origin: Rc<Origin>, port: Rc<Port>) {
+    add(&port.stats.connections, 1);
+    add(&port.stats.open, 1);
     let mut connection = Connection {
         stream,
-        origin: origin.clone(),
+        origin,
+        port: port.clone(),
         input: Vec::with_capacity(INPUT_BUFFER_BYTES),
         start: 0,
         out: Vec::new(),
         memo: Memo::default(),
+        limits: None,
     };
     match connection.run().await {
-        End::Clean | End::Broken => {}
-        End::Cut => add(&origin.stats.cut_requests, 1),
+        End::Clean | End::Broken | End::Dropped => {}
+        End::Cut => add(&port.stats.cut_requests, 1),
         End::Refused(reason) => connection.refuse(reason).await,
     }
-    origin.stats.open.set(origin.stats.open.get() - 1);
+    port.stats.open.set(port.stats.open.get() - 1);
 }
 
 impl Connection {
@@ -102,7 +111,7 @@ impl Connection {
         let mut searched = 0;
         loop {
             let unread = &self.input[self.start..];
-            if !self.memo.head.is_empty() && unread.starts_with(&self.memo.head) {
+            if !self.memo.head.is_empty() && unread.starts_with(&self.memo.head) && !self.port.unruly.get() {
                 return self.answer_again().await;
             }
             if let Some(end) = find_head_end(unread, searched) {
@@ -121,7 +130,7 @@ impl Connection {
     async fn answer_again(&mut self) -> Result<bool, End> {
         self.start += self.memo.head.len();
         let answer = self.memo.answer.clone();
-        add(&self.origin.stats.requests, 1);
+        add(&self.port.stats.requests, 1);
         self.write_answer(answer).await?;
         Ok(self.memo.keep_alive)
     }
@@ -140,7 +149,11 @@ impl Connection {
             self.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
         let has_body = !body.is_done();
-        let route = route::of(request.path);
+        let mut route = route::of(request.path);
+        let unruly = self.port.unruly.get() && route != Route::Stats;
+        if unruly {
+            route = Box::pin(self.meet_fate(route, &mut body)).await?;
+        }
         match route {
             Route::Echo => self.echo(&asked, &mut body).await?,
             Route::Upload => self.upload(&asked, &mut body).await?,
@@ -148,17 +161,21 @@ impl Connection {
         }
         // Counted before the last byte of the answer leaves, so that who has read it finds it counted.
         if route != Route::Stats {
-            add(&self.origin.stats.requests, 1);
+            add(&self.port.stats.requests, 1);
         }
         if let Some(key) = key_for(route, &mut asked) {
-            self.patterned(route, key, (!has_body).then_some(&head[..]), asked.keep_alive).await?;
+            self.patterned(route, key, (!has_body && !unruly).then_some(&head[..]), asked.keep_alive).await?;
         } else if !matches!(route, Route::Echo | Route::Upload) {
             self.described(route, &asked, &head);
+        }
+        if unruly {
+            self.release().await?;
         }
         Ok(asked.keep_alive)
     }
 
-    /// An answer whose body is the pattern. `head` is remembered with it, unless a body came with the request.
+    /// An answer whose body is the pattern. `head` is remembered with it, unless a body came with the request or it may
+    /// be answered otherwise the next time.
     async fn patterned(
         &mut self,
         route: Route,
@@ -169,6 +186,9 @@ impl Connection {
         if let Route::Delay(ms) = route {
             self.flush().await?;
             monoio::time::sleep(Duration::from_millis(ms)).await;
+        }
+        if self.limits.is_some() {
+            return self.send_limited(key).await;
         }
         if key.body_bytes > PREBUILT_BODY_BYTES_MAX {
             return self.send_long(key).await;
@@ -184,7 +204,7 @@ impl Connection {
     fn described(&mut self, route: Route, asked: &Asked, head: &[u8]) {
         let (status, body) = match route {
             Route::Headers => (200, head.to_vec()),
-            Route::Stats => (200, serde_json::to_vec(&self.origin.stats.snapshot()).unwrap_or_default()),
+            Route::Stats => (200, serde_json::to_vec(&self.origin.snapshot()).unwrap_or_default()),
             _ => (404, b"no such path\n".to_vec()),
         };
         self.append_answer(status, asked, &body);
@@ -192,6 +212,7 @@ impl Connection {
 
     fn append_answer(&mut self, status: u16, asked: &Asked, body: &[u8]) {
         answer::append_head(&mut self.out, status, Ending::Length, body.len() as u64, asked.persistence());
+        self.head_is_out(body.len() as u64);
         if !asked.to_head {
             self.out.extend_from_slice(body);
         }
@@ -206,6 +227,7 @@ impl Connection {
             Body::Done => (Ending::Length, 0),
         };
         answer::append_head(&mut self.out, 200, ending, length, asked.persistence());
+        self.head_is_out(length);
         while let Some(piece) = self.next_piece(body).await? {
             if chunks {
                 chunked::append_chunk(&mut self.out, &self.input[piece]);
@@ -232,7 +254,10 @@ impl Connection {
     }
 
     /// The next piece of the request's body, as a range of `input` that is good until the next call; None at its end.
-    async fn next_piece(&mut self, body: &mut Body) -> Result<Option<std::ops::Range<usize>>, End> {
+    pub(super) async fn next_piece(
+        &mut self,
+        body: &mut Body,
+    ) -> Result<Option<std::ops::Range<usize>>, End> {
         while !body.is_done() {
             if self.start == self.input.len() && self.fill().await? == 0 {
                 return Err(End::Cut);
@@ -255,7 +280,7 @@ impl Connection {
             return Ok(());
         }
         self.flush().await?;
-        add(&self.origin.stats.bytes_out, answer.len() as u64);
+        add(&self.port.stats.bytes_out, answer.len() as u64);
         write_all(&mut self.stream, answer).await.0?;
         Ok(())
     }
@@ -277,7 +302,7 @@ impl Connection {
                 self.flush().await?;
             } else {
                 write_range(&mut self.stream, tile, 0, n).await.0?;
-                add(&self.origin.stats.bytes_out, n as u64);
+                add(&self.port.stats.bytes_out, n as u64);
             }
             sent += n as u64;
         }
@@ -303,15 +328,18 @@ impl Connection {
         let (result, input) = read_more(&mut self.stream, input).await;
         self.input = input;
         let n = result?;
-        add(&self.origin.stats.bytes_in, n as u64);
+        add(&self.port.stats.bytes_in, n as u64);
         Ok(n)
     }
 
-    async fn flush(&mut self) -> Result<(), End> {
+    pub(super) async fn flush(&mut self) -> Result<(), End> {
         if self.out.is_empty() {
             return Ok(());
         }
-        add(&self.origin.stats.bytes_out, self.out.len() as u64);
+        if let Some(limits) = self.limits {
+            return Box::pin(self.flush_limited(limits)).await;
+        }
+        add(&self.port.stats.bytes_out, self.out.len() as u64);
         let (result, mut out) = write_all(&mut self.stream, std::mem::take(&mut self.out)).await;
         out.clear();
         self.out = out;
@@ -320,7 +348,7 @@ impl Connection {
 
     /// Answers 400 and closes.
     async fn refuse(&mut self, reason: Reason) {
-        let stats = &self.origin.stats;
+        let stats = &self.port.stats;
         add(&stats.bad_requests, 1);
         let begin = &self.input[self.start.min(self.input.len())..];
         let begin = begin[..begin.len().min(200)].escape_ascii();

@@ -13,6 +13,10 @@ pub(crate) struct Stats {
     pub(crate) cut_requests: Cell<u64>,
     pub(crate) bytes_in: Cell<u64>,
     pub(crate) bytes_out: Cell<u64>,
+    pub(crate) delayed: Cell<u64>,
+    pub(crate) errors: Cell<u64>,
+    pub(crate) drops_before_head: Cell<u64>,
+    pub(crate) drops_in_body: Cell<u64>,
     pub(crate) last_bad_request: RefCell<String>,
 }
 
@@ -33,6 +37,14 @@ pub struct Snapshot {
     pub bytes_in: u64,
     /// Bytes written.
     pub bytes_out: u64,
+    /// Answers that the port's behaviour delayed.
+    pub delayed: u64,
+    /// Answers whose status is the behaviour's.
+    pub errors: u64,
+    /// Connections closed in place of an answer.
+    pub drops_before_head: u64,
+    /// Connections closed in the middle of a body.
+    pub drops_in_body: u64,
     /// What was wrong with the last malformed request, and how it began.
     pub last_bad_request: String,
 }
@@ -40,6 +52,26 @@ pub struct Snapshot {
 /// Adds to a counter.
 pub(crate) fn add(counter: &Cell<u64>, n: u64) {
     counter.set(counter.get() + n);
+}
+
+impl Snapshot {
+    /// Adds another port's counts.
+    pub(crate) fn add(&mut self, other: Snapshot) {
+        self.requests += other.requests;
+        self.connections += other.connections;
+        self.open += other.open;
+        self.bad_requests += other.bad_requests;
+        self.cut_requests += other.cut_requests;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.delayed += other.delayed;
+        self.errors += other.errors;
+        self.drops_before_head += other.drops_before_head;
+        self.drops_in_body += other.drops_in_body;
+        if !other.last_bad_request.is_empty() {
+            self.last_bad_request = other.last_bad_request;
+        }
+    }
 }
 
 impl Stats {
@@ -52,6 +84,10 @@ impl Stats {
             cut_requests: self.cut_requests.get(),
             bytes_in: self.bytes_in.get(),
             bytes_out: self.bytes_out.get(),
+            delayed: self.delayed.get(),
+            errors: self.errors.get(),
+            drops_before_head: self.drops_before_head.get(),
+            drops_in_body: self.drops_in_body.get(),
             last_bad_request: self.last_bad_request.borrow().clone(),
         }
     }

@@ -20,27 +20,27 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(20);
 
 /// A running child; dropping it ends it and all it started.
-pub(super) struct Process {
+pub(crate) struct Process {
     name: String,
     child: Child,
     log: PathBuf,
 }
 
 /// How a child is started.
-pub(super) struct Launch<'a> {
+pub(crate) struct Launch<'a> {
     /// Name for messages and its log file.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
     /// The core it may use; None: any.
-    pub(super) core: Option<usize>,
+    pub(crate) core: Option<usize>,
     /// Where its output goes.
-    pub(super) dir: &'a Path,
+    pub(crate) dir: &'a Path,
     /// What the kernel sends it when this process dies. A program with children of its own needs one that it handles.
-    pub(super) death_signal: libc::c_int,
+    pub(crate) death_signal: libc::c_int,
 }
 
 impl Process {
     /// Starts `command` with its output in a log file.
-    pub(super) fn start(mut command: Command, launch: &Launch<'_>) -> Result<Self> {
+    pub(crate) fn start(mut command: Command, launch: &Launch<'_>) -> Result<Self> {
         let log = launch.dir.join(format!("{}.log", launch.name));
         let file = File::create(&log).at(format!("cannot create {}", log.display()))?;
         let out = file.try_clone().at(log.display())?;
@@ -59,7 +59,7 @@ impl Process {
     }
 
     /// Starts a subcommand of this very program, which prints where it listens; returns the address.
-    pub(super) fn start_own(arguments: &[String], launch: &Launch<'_>) -> Result<(Self, SocketAddr)> {
+    pub(crate) fn start_own(arguments: &[String], launch: &Launch<'_>) -> Result<(Self, SocketAddr)> {
         let program = std::env::current_exe().at("cannot find this program's file")?;
         let mut command = Command::new(program);
         command.args(arguments).env(ANNOUNCES, "1");
@@ -75,12 +75,12 @@ impl Process {
     }
 
     /// Its process id.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits until it answers through to the origin.
-    pub(super) fn wait_until_it_answers(&mut self, address: SocketAddr) -> Result<()> {
+    pub(crate) fn wait_until_it_answers(&mut self, address: SocketAddr) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             let refused = match origin::answers(address) {

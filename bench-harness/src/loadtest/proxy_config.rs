@@ -7,7 +7,7 @@ use crate::fault::{At, Fault, Result};
 
 /// Rewrites the text of a config: the first listener to `listen`, every endpoint to `origin`, one pinned worker,
 /// any other address to a free port.
-pub(super) fn rewrite(text: &str, listen: SocketAddr, origin: SocketAddr, driver: &str) -> Result<String> {
+pub(crate) fn rewrite(text: &str, listen: SocketAddr, origin: SocketAddr, driver: &str) -> Result<String> {
     let mut config: Table = text.parse().at("not valid TOML")?;
     let runtime = config.entry("runtime").or_insert_with(|| Value::Table(Table::new()));
     let runtime = runtime.as_table_mut().ok_or_else(|| Fault::new("runtime is not a table"))?;
@@ -43,7 +43,7 @@ fn tables<'a>(config: &'a mut Table, key: &str) -> Result<Vec<&'a mut Table>> {
 }
 
 /// A loopback address nobody listens on. Somebody else may take it before it is used; then the child says so.
-pub(super) fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .at("no free port on 127.0.0.1")

@@ -99,7 +99,7 @@ pub const TERMINATIONS: &[(Termination, &str)] = &[
     (Termination::QueueTimeout, "no upstream connection became free in time (503)"),
     (Termination::RequestTimeout, "the time for the whole request ran out (504)"),
     (Termination::Draining, "cut because the process was ending"),
-    (Termination::ProxyFault, "a fault of the proxy (500)"),
+    (Termination::ProxyFault, "a fault of the proxy: its connection was closed"),
     (Termination::NoEndpoint, "the upstream had no endpoint (503)"),
     (Termination::ConnectFailed, "no endpoint took the connection (502)"),
     (Termination::ConnectTimeout, "no endpoint took the connection in time (504)"),

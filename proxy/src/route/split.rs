@@ -1,6 +1,8 @@
 //! Shares of a route's requests for several upstreams.
 
-use crate::upstream::round_robin::pick_smooth;
+use std::sync::Arc;
+
+use crate::upstream::{Upstream, round_robin::pick_smooth};
 
 /// Weights over upstreams. State (the cursor) is the worker's; see `Split::pick`.
 #[derive(Debug, Clone)]
@@ -9,14 +11,20 @@ pub struct Split {
     pub choices: Box<[(usize, u32)]>,
 }
 
-/// Where a worker is in the cycle of one split. Kept by the identity of the route; a split that has changed its number
-/// of choices starts its cycle anew.
+/// Where a worker is in the cycle of one split. Kept by the identity of the route; a split that has changed its
+/// choices starts its cycle anew.
 #[derive(Debug, Clone, Default)]
 pub struct SplitState {
     credits: Vec<i64>,
 }
 
 impl Split {
+    /// Who gets how much, by what stays the same from table to table: identities of upstreams and weights, in order.
+    pub fn shares(&self, upstreams: &[Arc<Upstream>]) -> Vec<(Option<u32>, u32)> {
+        let id = |index: usize| upstreams.get(index).map(|upstream| upstream.id);
+        self.choices.iter().map(|(index, weight)| (id(*index), *weight)).collect()
+    }
+
     /// The next upstream, as an index into `RouteTable::upstreams`: smooth weighted round robin, so that over a cycle
     /// (as many requests as the weights add up to) each gets exactly its weight, evenly spread. Allocates at the
     /// first use of a state. Upstream 0 when there is no choice at all, which no table has.

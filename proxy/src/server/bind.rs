@@ -93,8 +93,9 @@ impl Sockets {
             socket.set_reuse_address(true)?;
             // Accepted sockets inherit it: no call for each.
             socket.set_tcp_nodelay(true)?;
-            if address.domain() == Domain::IPV6 {
-                socket.set_only_v6(false)?;
+            if let Some(address) = address.as_socket_ipv6() {
+                // As in nginx, so that `0.0.0.0` and `[::]` can have the same port. ::ffff:a.b.c.d is IPv4 in disguise.
+                socket.set_only_v6(address.ip().to_ipv4_mapped().is_none())?;
             }
             if bound.is_empty() {
                 // The first one binds without SO_REUSEPORT: that fails when another process listens, even one that

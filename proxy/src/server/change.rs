@@ -1,6 +1,6 @@
 //! Changes while the process runs: a reload, a name's new address. Each becomes a table, or leaves the one in force.
 
-use std::{sync::Arc, time::Instant};
+use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
 use super::{Server, compile_error};
 use crate::control::{
@@ -10,8 +10,8 @@ use crate::control::{
 };
 
 impl Server {
-    /// Loads the config again. Whatever is wrong with it, the one in force stays.
-    pub(super) async fn reload(&mut self) {
+    /// Loads the config again. Whatever is wrong with it, the one in force stays. `Break`: the process was told to end.
+    pub(super) async fn reload(&mut self) -> ControlFlow<()> {
         if let Some(log) = &self.access_log {
             log.reopen();
         }
@@ -27,8 +27,7 @@ impl Server {
             }
             Ok(config) => {
                 let before = std::mem::replace(&mut self.config, config);
-                resolve::refresh(&self.config, &mut self.resolved, Instant::now()).await;
-                self.report_names();
+                self.look_up().await?;
                 self.config.warnings.iter().for_each(|warning| tracing::warn!("{}", warning.one_line()));
                 if self.publish() {
                     self.board.process().reloads_ok.inc();
@@ -43,6 +42,7 @@ impl Server {
                 }
             }
         }
+        ControlFlow::Continue(())
     }
 
     fn tell_what_needs_a_restart(&self, before: &Config) {
@@ -61,12 +61,23 @@ impl Server {
         }
     }
 
-    pub(super) async fn refresh_names(&mut self) {
-        if resolve::refresh(&self.config, &mut self.resolved, Instant::now()).await {
+    /// Looks up the names that are due. `Break`: the process was told to end.
+    pub(super) async fn refresh_names(&mut self) -> ControlFlow<()> {
+        if self.look_up().await? {
             self.publish();
             tracing::info!("names resolve to new addresses");
         }
+        ControlFlow::Continue(())
+    }
+
+    /// True: some name has other addresses. An order to end does not wait for a resolver that is slow.
+    async fn look_up(&mut self) -> ControlFlow<(), bool> {
+        let changed = tokio::select! {
+            changed = resolve::refresh(&self.config, &mut self.resolved, Instant::now()) => changed,
+            () = self.signals.end() => return ControlFlow::Break(()),
+        };
         self.report_names();
+        ControlFlow::Continue(changed)
     }
 
     fn publish(&mut self) -> bool {

@@ -90,12 +90,15 @@ pub fn run(path: &Path, config: Config) -> Result<(), ServerError> {
         .enable_all()
         .build()
         .map_err(system("the control thread can't start"))?;
-    control.block_on(async {
-        let mut server = Server::start(path, config, chosen, reason).await?;
+    let result = control.block_on(async {
+        let Some(mut server) = Server::start(path, config, chosen, reason).await? else { return Ok(()) };
         server.serve().await?;
         server.end().await;
         Ok(())
-    })
+    });
+    // A look-up that hangs in the system's resolver can't be ended: the process ends without it.
+    control.shutdown_background();
+    result
 }
 
 /// The soft limit on open files is for programs that use select(2); ours is the hard one.
@@ -127,16 +130,20 @@ struct Server {
 }
 
 impl Server {
+    /// `None`: it was told to end before it had begun to serve.
     async fn start(
         path: &Path,
         config: Config,
         chosen: Chosen,
         reason: String,
-    ) -> Result<Server, ServerError> {
+    ) -> Result<Option<Server>, ServerError> {
         // First, so that a signal that comes early is not the default one's end.
-        let signals = Signals::new().map_err(system("signals can't be received"))?;
+        let mut signals = Signals::new().map_err(system("signals can't be received"))?;
         let mut resolved = Resolved::new();
-        resolve::resolve_all(&config, &mut resolved).await;
+        tokio::select! {
+            _ = resolve::resolve_all(&config, &mut resolved) => {}
+            () = signals.end() => return Ok(None),
+        }
         let mut identities = Identities::new();
         let table =
             compile(&config, &resolved, &mut identities, 1).map_err(|errors| compile_error(&errors))?;
@@ -176,7 +183,7 @@ impl Server {
         server.board.process().config_generation.set(1);
         server.ready.store(true, Ordering::Release);
         tracing::info!("ready");
-        Ok(server)
+        Ok(Some(server))
     }
 
     /// A line each for what a person wants to know at a start.
@@ -198,7 +205,8 @@ impl Server {
             let endpoints = upstream.endpoints.len();
             let name = &upstream.name;
             let divided = self.divided(max);
-            tracing::info!("upstream {name:?}: {endpoints} endpoints, at most {max} connections{divided}");
+            let s = if endpoints == 1 { "" } else { "s" };
+            tracing::info!("upstream {name:?}: {endpoints} endpoint{s}, at most {max} connections{divided}");
         }
         tracing::info!("routes: {}", config.routes.len());
         tracing::info!("config: {}", self.path.display());
@@ -248,11 +256,11 @@ impl Server {
             tokio::select! {
                 asked = self.signals.next() => match asked {
                     Asked::End => return Ok(()),
-                    Asked::Reload => self.reload().await,
+                    Asked::Reload => if self.reload().await.is_break() { return Ok(()) },
                     Asked::Report => self.report().await,
                 },
                 Some(ended) = self.threads.ended() => self.revive(ended).await?,
-                () = until(refresh) => self.refresh_names().await,
+                () = until(refresh) => if self.refresh_names().await.is_break() { return Ok(()) },
                 _ = reap.tick() => self.published.reap(),
             }
         }
@@ -304,9 +312,19 @@ impl Server {
         let drain = self.config.shutdown_drain;
         tracing::info!("draining: {under_way} requests under way, at most {drain:?}");
         self.orders.give(Order::Drain);
+        let mut ended = 0;
         let finished = async {
             while !self.orders.drained() {
-                tokio::time::sleep(TICK).await;
+                tokio::select! {
+                    () = tokio::time::sleep(TICK) => {}
+                    Some(worker) = self.threads.ended() => {
+                        ended += 1;
+                        // It is not started again: nothing new is to come, and what it had under way is lost.
+                        self.orders.died(worker.index);
+                        let fault = worker.fault.unwrap_or_default();
+                        tracing::error!(worker = worker.index, "worker died while draining: {fault}");
+                    }
+                }
             }
         };
         tokio::select! {
@@ -316,7 +334,7 @@ impl Server {
         let cut = self.requests_active();
         self.orders.give(Order::Cut);
         let all_ended = async {
-            for _ in 0..self.threads.len() {
+            for _ in ended..self.threads.len() {
                 let _ = self.threads.ended().await;
             }
         };

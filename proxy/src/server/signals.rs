@@ -44,8 +44,11 @@ impl Signals {
         }
     }
 
-    /// The next one that asks for the end.
+    /// The next one that asks for the end; others stay for `next`.
     pub async fn end(&mut self) {
-        while self.next().await != Asked::End {}
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
     }
 }

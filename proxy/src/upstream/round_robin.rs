@@ -10,6 +10,9 @@ use super::Endpoint;
 /// Picks taken at the start so that workers do not march in step, at most. Bounds the work of a large offset.
 const START_PICKS_MAX: u32 = 256;
 
+/// Turns that one endpoint may take in place of another and that are still to be made good.
+const SWAPS_MAX: i32 = 16;
+
 /// One picker over one list of endpoints. What it picks is an index into that list.
 #[derive(Debug, Clone, Default)]
 pub struct RoundRobin {
@@ -29,6 +32,8 @@ struct Slot {
     weight: u32,
     /// nginx's `current_weight`: what the slot is owed, in picks times the sum of weights.
     credit: i64,
+    /// Turns given away less turns taken over by `swap`.
+    given_away: i32,
 }
 
 impl RoundRobin {
@@ -36,7 +41,7 @@ impl RoundRobin {
     /// the start of the cycle; give each worker another one.
     pub fn new(weights: impl Iterator<Item = u32>, start_offset: u32) -> Self {
         Self::start(
-            weights.zip(0..).map(|(weight, id)| Slot { id, weight, credit: 0 }).collect(),
+            weights.zip(0..).map(|(weight, id)| Slot { id, weight, credit: 0, given_away: 0 }).collect(),
             start_offset,
         )
     }
@@ -91,13 +96,14 @@ impl RoundRobin {
             .filter_map(|index| self.slots.get(*index as usize))
             .map(|slot| slot.id)
             .collect();
-        let credits: HashMap<u32, i64> = self.slots.iter().map(|slot| (slot.id, slot.credit)).collect();
-        self.slots = endpoints
-            .iter()
-            .map(|new| Slot { credit: credits.get(&new.id).copied().unwrap_or(0), ..Slot::fresh(new) })
-            .collect();
+        let old: HashMap<u32, Slot> = self.slots.iter().map(|slot| (slot.id, *slot)).collect();
+        let slot = |new: &Endpoint| match old.get(&new.id) {
+            Some(slot) => Slot { weight: new.weight, ..*slot },
+            None => Slot::fresh(new),
+        };
+        self.slots = endpoints.iter().map(slot).collect();
         self.find_equal();
-        if !self.slots.iter().any(|slot| credits.contains_key(&slot.id)) {
+        if !self.slots.iter().any(|slot| old.contains_key(&slot.id)) {
             self.offset();
             return;
         }
@@ -126,6 +132,23 @@ impl RoundRobin {
             self.cursor -= self.equal.len();
         }
         Some(index)
+    }
+
+    /// Has the endpoint with the id `taker` serve the turn that `pick` gave to `giver`. False: it may not, or has taken
+    /// so many turns more than it gave (or the giver given) that shares would no longer be what the weights say.
+    pub fn swap(&mut self, giver: u32, taker: u32) -> bool {
+        if giver == taker {
+            return true;
+        }
+        let find = |id| self.slots.iter().position(|slot| slot.id == id && slot.weight > 0);
+        let (Some(giver), Some(taker)) = (find(giver), find(taker)) else { return false };
+        let Ok([giver, taker]) = self.slots.get_disjoint_mut([giver, taker]) else { return false };
+        if giver.given_away >= SWAPS_MAX || taker.given_away <= -SWAPS_MAX {
+            return false;
+        }
+        giver.given_away += 1;
+        taker.given_away -= 1;
+        true
     }
 
     /// Endpoints in the list.
@@ -169,7 +192,7 @@ impl RoundRobin {
 
 impl Slot {
     fn fresh(endpoint: &Endpoint) -> Self {
-        Self { id: endpoint.id, weight: endpoint.weight, credit: 0 }
+        Self { id: endpoint.id, weight: endpoint.weight, credit: 0, given_away: 0 }
     }
 }
 
@@ -280,6 +303,22 @@ mod tests {
         assert_eq!(picks(&mut picker, 3), [Some(0), Some(0), Some(1)]);
         picker.adopt(&endpoints(&[(3, 1), (2, 1), (1, 5)]));
         assert_eq!(picks(&mut picker, 4), [Some(2), Some(0), Some(2), Some(2)]);
+    }
+
+    #[test]
+    fn turns_are_swapped_within_bounds() {
+        let mut picker = RoundRobin::over(&endpoints(&[(1, 1), (2, 1), (3, 0)]), 0);
+        assert!(picker.swap(1, 1));
+        // One of weight 0, or one that is gone, has no turn to give and gets none.
+        assert!(!picker.swap(1, 3) && !picker.swap(3, 1) && !picker.swap(1, 9) && !picker.swap(9, 1));
+        for _ in 0..SWAPS_MAX {
+            assert!(picker.swap(1, 2));
+        }
+        assert!(!picker.swap(1, 2));
+        // What was taken is known in a new list, and can be given back.
+        picker.adopt(&endpoints(&[(2, 1), (1, 1), (4, 1)]));
+        assert!(!picker.swap(1, 2) && !picker.swap(4, 2) && !picker.swap(1, 4));
+        assert!(picker.swap(2, 1) && picker.swap(1, 2) && !picker.swap(1, 2));
     }
 
     #[test]

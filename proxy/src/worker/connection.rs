@@ -114,17 +114,19 @@ pub async fn serve(mut client: Client) {
     loop {
         let wait = client.listener.keep_alive_timeout;
         match client.timer.idle_within(wait, client.socket.stirs()).await {
-            Ok(()) => {}
-            Err(_) => {
-                if !client.worker.draining() {
-                    client.worker.counters().timeouts_keep_alive.inc();
-                }
-                return;
-            }
+            Ok(()) => client.timer.cap(None),
+            Err(_) => return count_idle(&client),
         }
         if !Box::pin(busy(&mut client)).await {
             return;
         }
+    }
+}
+
+/// Counts a client that was idle for too long, unless it is the drain that ends the wait.
+fn count_idle(client: &Client) {
+    if !client.worker.draining() {
+        client.worker.counters().timeouts_keep_alive.inc();
     }
 }
 
@@ -138,11 +140,17 @@ async fn busy(client: &mut Client) -> bool {
         if !fresh && buf.is_empty() {
             // Between requests no buffer is held; after a while, not even this future.
             worker.buffers.give_read(std::mem::take(&mut buf));
-            let wait = REST_AFTER.min(client.listener.keep_alive_timeout);
-            match client.timer.idle_within(wait, client.socket.readable()).await {
+            // The rest, should it come to that, is part of the same wait.
+            client.timer.cap(Some(client.listener.keep_alive_timeout));
+            match client.timer.idle_within(REST_AFTER, client.socket.readable()).await {
                 Ok(()) => buf = worker.buffers.take_read(),
-                Err(_) => return !worker.draining(),
+                Err(_) if worker.draining() || client.timer.cap_passed() => {
+                    count_idle(client);
+                    return false;
+                }
+                Err(_) => return true,
             }
+            client.timer.cap(None);
         }
         fresh = false;
         let started = worker.now();

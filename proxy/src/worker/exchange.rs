@@ -49,19 +49,22 @@ pub struct Progress {
     pub until_close: bool,
 }
 
-/// Keeps the gauge of exchanges right, however one ends.
-struct Active<'a>(&'a Counters);
-
-impl<'a> Active<'a> {
-    fn new(counters: &'a Counters) -> Self {
-        counters.requests_active.inc();
-        Active(counters)
-    }
+/// Keeps the gauge of exchanges right and the record complete, however one ends.
+struct Active<'a> {
+    counters: &'a Counters,
+    client: &'a Client,
+    head: &'a RequestHead,
+    started: Instant,
+    recorded: bool,
 }
 
 impl Drop for Active<'_> {
     fn drop(&mut self) {
-        self.0.requests_active.dec();
+        self.counters.requests_active.dec();
+        if !self.recorded {
+            // A panic ends it. How far it had come is gone with what held it.
+            record_fault(self.client, self.head, self.started);
+        }
     }
 }
 
@@ -70,7 +73,9 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
     let worker = Rc::clone(&client.worker);
     let adopted = worker.table();
     client.adopt(&adopted);
-    let _active = Active::new(worker.counters());
+    let (client, counters) = (&*client, worker.counters());
+    counters.requests_active.inc();
+    let mut active = Active { counters, client, head, started, recorded: false };
     let mut reader = BodyReader::new(head.body);
     let mut progress = Progress {
         route: None,
@@ -92,18 +97,41 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
         Err(failure) => Err(failure),
     };
     client.timer.cap(None);
-    let (keep, termination) = match result {
-        Ok(keep) => (keep, progress.termination),
+    let (after, termination) = match result {
+        Ok(true) => (After::Keep, progress.termination),
+        Ok(false) if progress.termination == Termination::Ok && !(reader.is_done() && buf.is_empty()) => {
+            (After::Linger, progress.termination)
+        }
+        Ok(false) => (After::Close, progress.termination),
         Err(failure) => {
-            let keep = Box::pin(fail(client, buf, head, &mut reader, &mut progress, failure)).await;
-            (keep, failure.termination())
+            let after = Box::pin(fail(client, buf, head, &reader, &mut progress, failure)).await;
+            (after, failure.termination())
         }
     };
     record(client, head, &adopted, &mut progress, termination, started);
-    if !keep && termination == Termination::Ok && !(reader.is_done() && buf.is_empty()) {
-        Box::pin(linger(client)).await;
+    active.recorded = true;
+    drop(active);
+    match after {
+        After::Keep => true,
+        After::Drain => Box::pin(drain(client, buf, &mut reader)).await.is_ok(),
+        After::Linger => {
+            Box::pin(linger(client)).await;
+            false
+        }
+        After::Close => false,
     }
-    keep
+}
+
+/// What becomes of the client's connection after an exchange, which is over and recorded.
+enum After {
+    /// The next request.
+    Keep,
+    /// The next request, behind what is left of this one's body.
+    Drain,
+    /// It ends when the client has had time to read the answer.
+    Linger,
+    /// It ends now.
+    Close,
 }
 
 async fn run(
@@ -276,21 +304,21 @@ pub fn keeps_open(client: &Client, head: &RequestHead, reader: &BodyReader, buf:
         && rest.is_some_and(|rest| rest <= DRAIN_BODY_BYTES_MAX)
 }
 
-/// Answers a failure, if the client can still be answered. True: the connection can go on.
+/// Answers a failure, if the client can still be answered.
 async fn fail(
     client: &Client,
-    buf: &mut BytesMut,
+    buf: &BytesMut,
     head: &RequestHead,
-    reader: &mut BodyReader,
+    reader: &BodyReader,
     progress: &mut Progress,
     failure: Failure,
-) -> bool {
+) -> After {
     if progress.status != 0 || failure.client_is_gone() {
         // Part of a response is out. What the client has must not look whole.
         if progress.until_close {
             client.socket.reset_on_close();
         }
-        return false;
+        return After::Close;
     }
     client.timer.cap(None);
     let worker = &client.worker;
@@ -298,13 +326,11 @@ async fn fail(
     let keep = !refused && keeps_open(client, head, reader, buf);
     let mut out = worker.buffers.take_write();
     answer::encode_failure(&mut out, failure, &worker.date(), keep, Some(head));
-    let Ok(out) = answer::send(client, out, answer::status(failure), progress).await else { return false };
+    let Ok(out) = answer::send(client, out, answer::status(failure), progress).await else {
+        return After::Close;
+    };
     worker.buffers.give_write(out);
-    if keep {
-        return drain(client, buf, reader).await.is_ok();
-    }
-    linger(client).await;
-    false
+    if keep { After::Drain } else { After::Linger }
 }
 
 fn record(
@@ -342,5 +368,28 @@ fn record(
         response_bytes: progress.response_bytes,
         attempts: progress.attempts,
         phases: progress.phases,
+    });
+}
+
+/// Records an exchange that a panic has ended, while it is being unwound: nothing here may panic.
+#[cold]
+fn record_fault(client: &Client, head: &RequestHead, started: Instant) {
+    let total_us = client.worker.now().duration_since(started).as_micros() as u64;
+    client.worker.try_record(&Outcome {
+        listener: &client.listener.name,
+        route: None,
+        upstream: None,
+        endpoint: None,
+        client: &client.peer,
+        method: head.method.as_str(),
+        host: head.authority(),
+        path: head.path(),
+        version: head.version,
+        status: 0,
+        termination: Termination::ProxyFault,
+        request_bytes: head.raw.len() as u64,
+        response_bytes: 0,
+        attempts: 0,
+        phases: Phases { total_us, ..Phases::default() },
     });
 }

@@ -6,7 +6,7 @@
 use std::{
     cell::Cell,
     io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -40,6 +40,27 @@ pub struct Bound {
     pub listener: Arc<Listener>,
 }
 
+/// A listening socket that this worker's event loop watches.
+pub struct Registered {
+    raw: RawFd,
+    polled: monoio::net::TcpListener,
+    listener: Arc<Listener>,
+}
+
+/// Has the event loop of this thread watch a socket.
+pub fn register(bound: Bound) -> io::Result<Registered> {
+    let Bound { socket, listener } = bound;
+    let raw = socket.as_raw_fd();
+    // Carries unix sockets as well: only its readiness is asked for.
+    match monoio::net::TcpListener::from_std(std::net::TcpListener::from(socket)) {
+        Ok(polled) => Ok(Registered { raw, polled, listener }),
+        Err(error) => {
+            let text = format!("listener {:?} can't be watched by the event loop: {error}", listener.name);
+            Err(io::Error::new(error.kind(), text))
+        }
+    }
+}
+
 /// Keeps count of a listener's connections on this worker.
 struct Seat {
     worker: Rc<Worker>,
@@ -61,27 +82,28 @@ impl Drop for Seat {
     }
 }
 
-/// Starts accepting on `bound`.
-pub fn start(worker: &Rc<Worker>, bound: Bound) {
+/// Starts accepting.
+pub fn start(worker: &Rc<Worker>, registered: Registered) {
     worker.accepting.set(worker.accepting.get() + 1);
     let worker = Rc::clone(worker);
     monoio::spawn(async move {
-        accept(&worker, bound).await;
+        accept(&worker, registered).await;
         worker.accepting.set(worker.accepting.get() - 1);
     });
 }
 
-async fn accept(worker: &Rc<Worker>, bound: Bound) {
-    let Bound { socket, listener } = bound;
-    let raw = socket.as_raw_fd();
-    // Carries unix sockets as well: only its readiness is asked for.
-    let Ok(polled) = monoio::net::TcpListener::from_std(std::net::TcpListener::from(socket)) else { return };
+async fn accept(worker: &Rc<Worker>, registered: Registered) {
+    let Registered { raw, polled, listener } = registered;
     let timer = worker.deadlines.timer();
     let taken = Rc::new(Cell::new(0));
     let turned_away = Rc::new(Cell::new(0));
     let mut complained = None;
     loop {
-        let _ = timer.idle_within(FOR_EVER, polled.readable(false)).await;
+        if let Ok(Err(error)) = timer.idle_within(FOR_EVER, polled.readable(false)).await {
+            // Without a pause this loop would spin. It asks the socket itself meanwhile.
+            complain(worker, &listener, &error, &mut complained);
+            monoio::time::sleep(ACCEPT_PAUSE).await;
+        }
         let mut batch = 0;
         let pause = loop {
             if batch == ACCEPT_BATCH {
@@ -95,6 +117,8 @@ async fn accept(worker: &Rc<Worker>, bound: Bound) {
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EAGAIN) => break false,
                     // The client left while it waited, or its network failed: the next one may be fine.
+                    // Asked for a descriptor first, the kernel does not say that nobody is there to take it.
+                    Some(libc::EMFILE | libc::ENFILE) if !somebody_waits(raw) => break false,
                     Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO | libc::EPERM | libc::ENETDOWN) => {}
                     _ => {
                         complain(worker, &listener, &error, &mut complained);
@@ -129,6 +153,13 @@ fn accept_one(listener: i32, epoll: bool) -> io::Result<(OwnedFd, socket2::SockA
             if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(fd)) }
         })
     }
+}
+
+/// Whether a client waits to be accepted.
+fn somebody_waits(listener: i32) -> bool {
+    let mut poll = libc::pollfd { fd: listener, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry, which is ours; a timeout of 0 does not wait.
+    unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
 }
 
 fn complain(worker: &Worker, listener: &Listener, error: &io::Error, last: &mut Option<std::time::Instant>) {

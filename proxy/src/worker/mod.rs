@@ -17,6 +17,7 @@ mod deadline;
 mod exchange;
 mod forward;
 mod listener;
+mod orders;
 mod pool;
 mod relay;
 mod response;
@@ -31,16 +32,14 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use self::{
     buffers::Buffers,
     deadline::Deadlines,
+    listener::Registered,
     pool::{Bell, Pool},
     splice::Pipes,
 };
@@ -48,58 +47,14 @@ use crate::{
     control::publish::Published,
     limits::TICK,
     observe::{AccessLogHandle, Counters, Outcome, Recorder, Slot},
-    route::RouteTable,
+    route::{Action, Route, RouteTable, SplitState},
 };
 
 pub use listener::Bound;
+pub use orders::{Order, Orders};
 
 /// How often idle upstream connections are looked over for age.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
-
-/// What the control thread asks of all workers, and what one answers.
-#[derive(Debug, Default)]
-pub struct Orders {
-    state: AtomicU8,
-    busy: Box<[AtomicU64]>,
-}
-
-/// What a worker is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Order {
-    /// Serve.
-    Serve = 0,
-    /// Accept no more, finish what is under way, close what is idle.
-    Drain = 1,
-    /// End everything now.
-    Cut = 2,
-}
-
-impl Orders {
-    /// For so many workers, all serving.
-    pub fn new(workers: usize) -> Orders {
-        // A worker counts as busy until it has said that it is not.
-        Orders { state: AtomicU8::new(0), busy: (0..workers).map(|_| AtomicU64::new(1)).collect() }
-    }
-
-    /// Tells every worker; they hear it with their next tick.
-    pub fn give(&self, order: Order) {
-        self.state.store(order as u8, Ordering::Release);
-    }
-
-    fn heard(&self) -> Order {
-        match self.state.load(Ordering::Acquire) {
-            0 => Order::Serve,
-            1 => Order::Drain,
-            _ => Order::Cut,
-        }
-    }
-
-    /// Whether every worker has stopped accepting and ended its connections.
-    pub fn drained(&self) -> bool {
-        self.busy.iter().all(|count| count.load(Ordering::Acquire) == 0)
-    }
-}
 
 /// A table as this worker uses it: with its own pools beside the table's upstreams.
 pub struct Adopted {
@@ -108,7 +63,7 @@ pub struct Adopted {
     /// In the order of `table.upstreams`.
     pub pools: Box<[Rc<Pool>]>,
     /// Which upstream of a split is next, per route, in the order of `table.routes`.
-    pub splits: Box<[RefCell<crate::route::SplitState>]>,
+    pub splits: Box<[RefCell<SplitState>]>,
 }
 
 /// What is needed to start a worker. `Send`: it is made by the control thread.
@@ -204,7 +159,7 @@ impl Worker {
                 pool.retire();
             }
         }
-        let splits = table.routes.iter().map(|_| RefCell::default()).collect();
+        let splits = split_states(&table, &self.adopted.borrow());
         *self.adopted.borrow_mut() = Rc::new(Adopted { table, pools: current, splits });
         self.counters().table_adoptions.inc();
     }
@@ -217,6 +172,13 @@ impl Worker {
     /// Records an exchange that has ended.
     pub fn record(&self, outcome: &Outcome<'_>) {
         self.recorder.borrow_mut().record(outcome);
+    }
+
+    /// As `record`, unless a record is just being made.
+    fn try_record(&self, outcome: &Outcome<'_>) {
+        if let Ok(mut recorder) = self.recorder.try_borrow_mut() {
+            recorder.record(outcome);
+        }
     }
 
     /// The clock. One place, so that it can be seen how often it is read.
@@ -251,10 +213,10 @@ impl Worker {
     }
 
     /// Runs until the process ends; returns only when the worker has been told to cut and everything has ended.
-    async fn run(self: Rc<Self>, bound: Vec<Bound>) {
+    async fn run(self: Rc<Self>, listeners: Vec<Registered>) {
         let _record = LeftBehind(Rc::clone(&self));
-        for bound in bound {
-            listener::start(&self, bound);
+        for registered in listeners {
+            listener::start(&self, registered);
         }
         monoio::spawn(keep_pools(Rc::clone(&self)));
         let mut last = Instant::now();
@@ -321,6 +283,22 @@ impl Worker {
         counters.queue_length.set(waiting);
         counters.connections_active.set(self.connections.get());
     }
+}
+
+/// Where `table`'s splits start: where they were in the table before, if they share as they did, and else anew.
+fn split_states(table: &RouteTable, before: &Adopted) -> Box<[RefCell<SplitState>]> {
+    let shares = |route: &Route, table: &RouteTable| match &route.action {
+        Action::Split(split) => Some(split.shares(&table.upstreams)),
+        _ => None,
+    };
+    let old = before.table.routes.iter().zip(&before.splits);
+    let old: HashMap<u32, _> =
+        old.filter_map(|(route, state)| Some((route.id, (shares(route, &before.table)?, state)))).collect();
+    let state = |route: &Route| match (shares(route, table), old.get(&route.id)) {
+        (Some(now), Some((then, state))) if now == *then => (*state).clone(),
+        _ => RefCell::default(),
+    };
+    table.routes.iter().map(state).collect()
 }
 
 /// Leaves the worker's record to its successor, or to the last report, however the worker ends: tasks that still

@@ -4,7 +4,7 @@ use std::{io, rc::Rc};
 
 use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder, time::TimeDriver};
 
-use super::{Bound, Setup, Worker, socket};
+use super::{Bound, Setup, Worker, listener, socket};
 use crate::{control::config::Driver, observe::AccessLogHandle};
 
 /// Submission entries of a ring: what one turn of a loop can hand over with one call.
@@ -108,7 +108,7 @@ impl Drop for LastWill {
 }
 
 /// Runs one worker on this thread until it has been told to end. The ring is built here, on the thread that uses it;
-/// once it is there, `started` is called.
+/// once it is there and watches all listeners, `started` is called.
 pub fn run(
     chosen: Chosen,
     setup: Setup,
@@ -118,14 +118,15 @@ pub fn run(
 ) -> io::Result<()> {
     let _last_will = LastWill;
     let mut event_loop = build(chosen)?;
-    started();
     let worker = async move {
+        let listeners = bound.into_iter().map(listener::register).collect::<io::Result<_>>()?;
         let worker: Rc<Worker> = Worker::new(setup, log);
-        worker.run(bound).await;
+        started();
+        worker.run(listeners).await;
+        Ok(())
     };
     match &mut event_loop {
         Loop::Ring(runtime) => runtime.block_on(worker),
         Loop::Epoll(runtime) => runtime.block_on(worker),
     }
-    Ok(())
 }

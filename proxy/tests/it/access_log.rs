@@ -5,7 +5,7 @@ use std::{fs, io::Read, os::unix::fs::OpenOptionsExt, path::PathBuf};
 use serde_json::Value;
 
 use crate::harness::{
-    Client, Dir, Driver, Origin, Proxy, Setup, eventually,
+    Dir, Driver, Origin, Proxy, Setup, eventually,
     replies::{GET, OK},
 };
 
@@ -67,20 +67,12 @@ fn logging(driver: Driver, origin: &Origin, listener: &str, upstream: &str) -> P
     Setup::to(origin).listener(listener).upstream(upstream).and(TO_FILE).start(driver)
 }
 
-/// A client that has sent `request`.
-#[track_caller]
-fn asking(proxy: &Proxy, request: &str) -> Client {
-    let mut client = proxy.connect();
-    client.send(request);
-    client
-}
-
 both_drivers! {
     fn a_line_has_every_field(driver) {
         let origin = Origin::replies(&[OK]);
         let proxy = logging(driver, &origin, "", "");
         let request = "POST /a/b?secret=1 HTTP/1.1\r\nHost: Example.com:80\r\nContent-Length: 3\r\n\r\nabc";
-        let mut client = asking(&proxy, request);
+        let mut client = proxy.asking(request);
         let response = client.read_response().expect(200);
         let line = ended(&proxy, "--", 200);
         let names: Vec<_> = line.as_object().unwrap().keys().map(String::as_str).collect();
@@ -129,7 +121,7 @@ both_drivers! {
     fn what_is_not_known_is_null(driver) {
         let origin = Origin::replies(&[OK]);
         let proxy = logging(driver, &origin, "", "");
-        asking(&proxy, "nonsense\r\n\r\n").read_response().expect(400);
+        proxy.asking("nonsense\r\n\r\n").read_response().expect(400);
         let line = ended(&proxy, "PM", 400);
         assert!(["route", "upstream", "endpoint"].iter().all(|field| line[*field].is_null()), "{line}");
         assert_eq!((&line["method"], &line["path"], &line["attempts"]), (&"".into(), &"".into(), &0.into()));
@@ -139,8 +131,8 @@ both_drivers! {
     fn what_clients_send_stays_within_its_field(driver) {
         let origin = Origin::replies(&[OK]);
         let proxy = logging(driver, &origin, "", "");
-        asking(&proxy, "GET /%22%0a\"},{'\\ HTTP/1.1\r\nHost: a\r\n\r\n").read_response();
-        asking(&proxy, &format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(5000))).read_response();
+        proxy.asking("GET /%22%0a\"},{'\\ HTTP/1.1\r\nHost: a\r\n\r\n").read_response();
+        proxy.asking(format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(5000))).read_response();
         let lines = lines(&proxy, 2);
         assert_eq!(lines[0].as_object().unwrap().len(), FIELDS.len());
         assert!(lines[1]["path"].as_str().unwrap().len() < 2100);
@@ -149,7 +141,7 @@ both_drivers! {
     fn a_retry_is_two_attempts(driver) {
         let origin = Origin::manual();
         let proxy = logging(driver, &origin, "", "");
-        let mut client = asking(&proxy, GET);
+        let mut client = proxy.asking(GET);
         let mut upstream = origin.accept();
         upstream.read_request();
         upstream.send(OK);
@@ -169,10 +161,10 @@ both_drivers! {
     fn a_wait_in_the_queue_has_its_time(driver) {
         let origin = Origin::manual();
         let proxy = logging(driver, &origin, "", "pool.max_connections = 1");
-        let mut first = asking(&proxy, GET);
+        let mut first = proxy.asking(GET);
         let mut upstream = origin.accept();
         upstream.read_request();
-        let mut second = asking(&proxy, GET);
+        let mut second = proxy.asking(GET);
         proxy.await_metric("ringlane_queue_length", "", 1);
         upstream.send(OK);
         first.read_response().expect(200);

@@ -134,6 +134,28 @@ both_drivers! {
         await_service(&proxy);
     }
 
+    /// It is not started again, and nobody waits for what it had under way: the deadline is far off.
+    fn a_worker_that_dies_while_draining_is_drained(driver) {
+        let origin = Origin::manual();
+        let setup = Setup::to(&origin).and("[shutdown]\ndrain_timeout = \"10m\"");
+        let mut proxy = faulty(driver, 1, &setup);
+        let (mut idle, mut busy, mut doomed) = (proxy.connect(), proxy.connect(), proxy.connect());
+        busy.send(GET);
+        let mut upstream = origin.accept();
+        upstream.read_request();
+        let request = fault("worker");
+        let (start, rest) = request.split_at(20);
+        doomed.send(start);
+        doomed.await_taken();
+        proxy.signal(libc::SIGTERM);
+        idle.expect_eof();
+        doomed.send(rest);
+        busy.expect_close();
+        assert!(proxy.wait_exit().success());
+        proxy.await_log("worker died while draining");
+        assert!(proxy.logs().pop().unwrap().contains("drained: 0 requests finished"));
+    }
+
     fn without_the_switch_the_field_is_as_any_other(driver) {
         let origin = Origin::replies(&[OK]);
         let proxy = Setup::to(&origin).start(driver);

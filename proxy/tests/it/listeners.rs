@@ -46,18 +46,41 @@ both_drivers! {
         }
     }
 
-    /// As Linux does it by default: one listener for both, and IPv4 clients go by their IPv4 addresses.
-    fn the_ipv6_wildcard_accepts_ipv4_as_well(driver) {
+    /// As in nginx: a listener for each, on the same port.
+    fn the_wildcards_of_ipv4_and_ipv6_share_a_port(driver) {
         let origin = Origin::replies(&[OK]);
-        let setup = Setup::to(&origin).toml().replace("127.0.0.1:0", "[::]:0");
-        let proxy = Proxy::start(driver, &setup);
-        let port = proxy.address().rsplit_once(':').unwrap().1.to_owned();
+        // Whoever else takes the port between the two starts is not there for long.
+        let port = Proxy::start(driver, &at("0.0.0.0:0")).address().rsplit_once(':').unwrap().1.to_owned();
+        let setup = Setup::to(&origin).and(&format!("[[listeners]]\nname = \"six\"\naddress = \"[::]:{port}\""));
+        let setup = setup.toml().replace("127.0.0.1:0", &format!("0.0.0.0:{port}"));
+        let proxy = Proxy::launch(driver).workers(2).start(&setup);
+        assert_eq!(proxy.address_of("six"), format!("[::]:{port}"));
         for (host, seen) in [("127.0.0.1", "127.0.0.1"), ("[::1]", "::1")] {
             let mut client = Client::connect(&format!("{host}:{port}"));
             client.send(GET);
             client.read_response().expect(200);
             assert_eq!(origin.requests().last().unwrap().field("x-forwarded-for"), Some(seen));
         }
+    }
+
+    fn the_ipv6_wildcard_is_ipv6_alone(driver) {
+        let proxy = Proxy::start(driver, &at("[::]:0"));
+        let port = proxy.address().rsplit_once(':').unwrap().1.to_owned();
+        assert_eq!(hello(&format!("[::1]:{port}")), "hello");
+        let refused = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+
+    /// Its clients go by their IPv4 addresses.
+    fn an_ipv4_address_in_ipv6_is_ipv4(driver) {
+        let origin = Origin::replies(&[OK]);
+        let setup = Setup::to(&origin).toml().replace("127.0.0.1:0", "[::ffff:127.0.0.1]:0");
+        let proxy = Proxy::start(driver, &setup);
+        let port = proxy.address().rsplit_once(':').unwrap().1.to_owned();
+        let mut client = Client::connect(&format!("127.0.0.1:{port}"));
+        client.send(GET);
+        client.read_response().expect(200);
+        assert_eq!(origin.last_request().field("x-forwarded-for"), Some("127.0.0.1"));
     }
 
     fn a_unix_socket(driver) {

@@ -105,6 +105,21 @@ both_drivers! {
         assert_eq!(origin.requests().len(), 2);
     }
 
+    /// Whoever opens a pipe waits for somebody at its other end: so does the resolver.
+    fn a_look_up_that_hangs_does_not_keep_the_process(driver) {
+        let Some(hosts) = Hosts::new("") else { return };
+        let path = hosts.0.file("hosts");
+        fs::remove_file(&path).unwrap();
+        let path = std::ffi::CString::new(path.into_os_string().into_encoded_bytes()).unwrap();
+        // SAFETY: a string that ends in NUL and outlives the call.
+        assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+        let mut proxy = hosts.start(driver, 80);
+        proxy.await_log("no answer within");
+        proxy.get("/").expect(503);
+        proxy.signal(libc::SIGTERM);
+        assert!(proxy.wait_exit().success());
+    }
+
     /// A proxy that starts before its upstream's name is known finds it as soon as it is.
     fn a_name_that_comes_to_be_is_found(driver) {
         let origin = Origin::replies(&[OK]);

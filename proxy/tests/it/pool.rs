@@ -35,8 +35,7 @@ both_drivers! {
         let proxy = Setup::to(&origin).start(driver);
         let mut client = proxy.connect();
         for _ in 0..5 {
-            client.send(GET);
-            client.read_response().expect(200);
+            client.ask(GET).expect(200);
         }
         // Another client's request takes the same one.
         await_idle(&proxy, 1);
@@ -75,8 +74,7 @@ both_drivers! {
         let proxy = Setup::to(&origin).upstream("pool.max_idle = 0").start(driver);
         let mut client = proxy.connect();
         for _ in 0..3 {
-            client.send(GET);
-            client.read_response().expect(200);
+            client.ask(GET).expect(200);
         }
         assert_eq!(origin.connections(), 3);
         assert_eq!(proxy.metric("ringlane_upstream_reuses_total", ""), 0);
@@ -87,11 +85,7 @@ both_drivers! {
         let proxy = Setup::to(&origin).upstream("pool.max_requests = 2").start(driver);
         let mut client = proxy.connect();
         for _ in 0..2 {
-            client.send(GET);
-            let mut upstream = origin.accept();
-            upstream.read_request();
-            upstream.send(OK);
-            client.read_response().expect(200);
+            let mut upstream = origin.serves(&mut client);
             client.send(GET);
             upstream.read_request();
             upstream.send(OK);
@@ -132,8 +126,7 @@ both_drivers! {
         await_idle(&proxy, 0);
         assert_eq!(proxy.metric("ringlane_upstream_idle_dropped_total", "reason=\"closed_by_upstream\""), 2);
         // Not even a request that could not be sent twice fails.
-        let mut client = proxy.connect();
-        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+        let mut client = proxy.asking("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
         let mut fresh = origin.accept();
         assert_eq!(fresh.read_request().text(), "hi");
         fresh.send(OK);
@@ -145,10 +138,7 @@ both_drivers! {
     fn bytes_that_nobody_asked_for_end_the_connection(driver) {
         let origin = Origin::manual();
         let proxy = Setup::to(&origin).start(driver);
-        let mut client = proxy.connect();
-        client.send(GET);
-        let mut upstream = origin.accept();
-        upstream.read_request();
+        let (mut client, mut upstream) = proxy.under_way(&origin, GET);
         upstream.send(OK);
         client.read_response().expect(200);
         await_idle(&proxy, 1);
@@ -166,10 +156,7 @@ both_drivers! {
     fn bytes_after_a_response_end_the_connection(driver) {
         let origin = Origin::manual();
         let proxy = Setup::to(&origin).start(driver);
-        let mut client = proxy.connect();
-        client.send(GET);
-        let mut upstream = origin.accept();
-        upstream.read_request();
+        let (mut client, mut upstream) = proxy.under_way(&origin, GET);
         upstream.send(format!("{OK}{}", ok("smuggled")));
         assert_eq!(client.read_response().expect(200).text(), "ok");
         upstream.expect_close();
@@ -184,10 +171,7 @@ both_drivers! {
 /// After `reply` to the first request, the second goes on a connection of its own.
 #[track_caller]
 fn is_not_reused(proxy: &Proxy, origin: &Origin, reply: &str) {
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.read_request();
+    let (mut client, mut upstream) = proxy.under_way(origin, GET);
     upstream.send(reply);
     if !reply.contains("Content-Length") {
         upstream.finish();
@@ -221,8 +205,7 @@ both_drivers! {
         let proxy = Setup::to(&origin).start(driver);
         let mut client = proxy.connect();
         for _ in 0..3 {
-            client.send(GET);
-            client.read_response().expect(200);
+            client.ask(GET).expect(200);
         }
         assert_eq!(origin.connections(), 1);
     }
@@ -230,10 +213,7 @@ both_drivers! {
     fn a_response_that_the_client_did_not_take_ends_the_connection(driver) {
         let origin = Origin::manual();
         let proxy = Setup::to(&origin).start(driver);
-        let mut client = proxy.connect();
-        client.send(GET);
-        let mut upstream = origin.accept();
-        upstream.read_request();
+        let (mut client, mut upstream) = proxy.under_way(&origin, GET);
         upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nsome");
         client.read_until(b"some");
         client.reset();
@@ -247,8 +227,7 @@ both_drivers! {
     fn a_response_before_the_end_of_the_request_ends_the_connection(driver) {
         let origin = Origin::manual();
         let proxy = Setup::to(&origin).start(driver);
-        let mut client = proxy.connect();
-        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc");
+        let mut client = proxy.asking("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc");
         let mut upstream = origin.accept();
         upstream.read_until(b"abc");
         upstream.send(OK);

@@ -3,19 +3,9 @@
 use std::time::Duration;
 
 use crate::harness::{
-    Client, Dir, End, Origin, PATIENCE, Proxy, Setup, Wire, eventually,
-    replies::{GET, OK, ok},
+    Client, Dir, End, Origin, PATIENCE, Proxy, Setup, eventually,
+    replies::{GET, OK, SWITCH, UPGRADE, ok},
 };
-
-/// A client whose request is under way, and the other end of it.
-#[track_caller]
-fn busy(proxy: &Proxy, origin: &Origin) -> (Client, Wire) {
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.read_request();
-    (client, upstream)
-}
 
 /// Has the proxy drain, and waits until it refuses connections.
 #[track_caller]
@@ -43,8 +33,7 @@ both_drivers! {
             let origin = Origin::replies(&[OK]);
             let mut proxy = Setup::to(&origin).workers(2).start(driver);
             let (mut used, mut unused) = (proxy.connect(), proxy.connect());
-            used.send(GET);
-            used.read_response().expect(200);
+            used.ask(GET).expect(200);
             proxy.await_metric("ringlane_requests_active", "", 0);
             proxy.signal(signal);
             used.expect_eof();
@@ -58,8 +47,8 @@ both_drivers! {
         let mut proxy = Setup::to(&origin).start(driver);
         let address = proxy.address();
         let mut idle = proxy.connect();
-        let (mut first, mut one) = busy(&proxy, &origin);
-        let (mut second, mut two) = busy(&proxy, &origin);
+        let (mut first, mut one) = proxy.under_way(&origin, GET);
+        let (mut second, mut two) = proxy.under_way(&origin, GET);
         drain(&proxy);
         // When this one is told to go, all workers have heard.
         idle.expect_eof();
@@ -81,7 +70,7 @@ both_drivers! {
     fn a_request_that_has_just_begun_is_finished(driver) {
         let origin = Origin::manual();
         let mut proxy = Setup::to(&origin).workers(2).start(driver);
-        let (mut client, mut upstream) = busy(&proxy, &origin);
+        let (mut client, mut upstream) = proxy.under_way(&origin, GET);
         drain(&proxy);
         assert!(!client.stirs(Duration::from_millis(200)));
         upstream.send(OK);
@@ -97,8 +86,7 @@ both_drivers! {
         client.await_taken();
         drain(&proxy);
         idle.expect_eof();
-        client.send("\r\nhi");
-        assert!(client.read_response().expect(200).says_close());
+        assert!(client.ask("\r\nhi").expect(200).says_close());
         client.expect_eof();
         assert_eq!(origin.request().text(), "hi");
         assert!(proxy.wait_exit().success());
@@ -120,7 +108,7 @@ both_drivers! {
     fn pipelined_requests_end_with_the_one_that_says_close(driver) {
         let origin = Origin::manual();
         let mut proxy = Setup::to(&origin).start(driver);
-        let (mut idle, (mut client, mut upstream)) = (proxy.connect(), busy(&proxy, &origin));
+        let (mut idle, (mut client, mut upstream)) = (proxy.connect(), proxy.under_way(&origin, GET));
         client.send(GET);
         drain(&proxy);
         idle.expect_eof();
@@ -133,7 +121,7 @@ both_drivers! {
     fn not_ready_while_draining(driver) {
         let origin = Origin::manual();
         let mut proxy = Setup::to(&origin).start(driver);
-        let (mut client, mut upstream) = busy(&proxy, &origin);
+        let (mut client, mut upstream) = proxy.under_way(&origin, GET);
         assert_eq!(proxy.admin_get("/readyz").status, 200);
         drain(&proxy);
         assert_eq!(proxy.admin_get("/readyz").status, 503);
@@ -146,11 +134,11 @@ both_drivers! {
     fn the_deadline_cuts_what_is_left(driver) {
         let origin = Origin::manual();
         let mut proxy = impatient(&origin, "300ms").start(driver);
-        let (mut waiting, _upstream) = busy(&proxy, &origin);
-        let (mut reading, mut half) = busy(&proxy, &origin);
+        let (mut waiting, _upstream) = proxy.under_way(&origin, GET);
+        let (mut reading, mut half) = proxy.under_way(&origin, GET);
         half.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
         reading.read_until(b"half");
-        let (mut done, mut whole) = busy(&proxy, &origin);
+        let (mut done, mut whole) = proxy.under_way(&origin, GET);
         drain(&proxy);
         whole.send(OK);
         done.read_response().expect(200);
@@ -164,11 +152,8 @@ both_drivers! {
     fn a_tunnel_is_cut_at_the_deadline(driver) {
         let origin = Origin::manual();
         let mut proxy = impatient(&origin, "300ms").start(driver);
-        let mut client = proxy.connect();
-        client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
-        let mut upstream = origin.accept();
-        upstream.read_request();
-        upstream.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+        let (mut client, mut upstream) = proxy.under_way(&origin, UPGRADE);
+        upstream.send(SWITCH);
         assert_eq!(client.read_head().status(), 101);
         drain(&proxy);
         // Until then it works.
@@ -182,10 +167,7 @@ both_drivers! {
     fn a_tunnel_that_ends_in_time_is_no_cut(driver) {
         let origin = Origin::manual();
         let mut proxy = Setup::to(&origin).start(driver);
-        let mut client = proxy.connect();
-        client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
-        let mut upstream = origin.accept();
-        upstream.read_request();
+        let (mut client, mut upstream) = proxy.under_way(&origin, UPGRADE);
         upstream.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nbye");
         client.read_until(b"bye");
         drain(&proxy);
@@ -199,7 +181,7 @@ both_drivers! {
         for signal in [libc::SIGTERM, libc::SIGINT] {
             let origin = Origin::manual();
             let mut proxy = impatient(&origin, "1h").workers(2).start(driver);
-            let (mut client, _upstream) = busy(&proxy, &origin);
+            let (mut client, _upstream) = proxy.under_way(&origin, GET);
             drain(&proxy);
             proxy.signal(signal);
             proxy.await_log("a second signal");
@@ -217,13 +199,10 @@ both_drivers! {
             while wire.try_send([b'x'; 64 * 1024]) {}
         });
         let mut proxy = impatient(&origin, "100ms").start(driver);
-        let mut never_reads = proxy.connect();
-        never_reads.send(GET);
+        let mut never_reads = proxy.asking(GET);
         never_reads.read_until(b"\r\n\r\n");
-        let mut half_a_head = proxy.connect();
-        half_a_head.send("GET / HT");
-        let mut half_a_body = proxy.connect();
-        half_a_body.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc");
+        let _half_a_head = proxy.asking("GET / HT");
+        let half_a_body = proxy.asking("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc");
         half_a_body.await_taken();
         proxy.await_metric("ringlane_requests_active", "", 2);
         proxy.signal(libc::SIGTERM);
@@ -242,8 +221,7 @@ both_drivers! {
         let mut client = proxy.connect();
         let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(2000));
         for _ in 0..100 {
-            client.send(&long);
-            client.read_response().expect(200);
+            client.ask(&long).expect(200);
         }
         proxy.signal(libc::SIGTERM);
         assert!(proxy.wait_exit().success());
@@ -290,8 +268,7 @@ both_drivers! {
         let mut proxy = Proxy::launch(driver).workers(2).without_stdout().deaf_after_start().start(&toml);
         let get = || {
             let mut client = Client::connect(&dir.unix("web.sock"));
-            client.send(GET);
-            client.read_response().expect(200);
+            client.ask(GET).expect(200);
         };
         get();
         // Each of these is a line in the log.

@@ -55,6 +55,41 @@ both_drivers! {
         assert_eq!(proxy.upstream_connects(), 1);
     }
 
+    /// A request that has waited takes the connection that was given back, whosever turn it is: none is closed for it.
+    fn who_waits_takes_what_is_given_back(driver) {
+        let (one, two) = (Origin::manual(), Origin::manual());
+        let setup = Setup::to_endpoints(&[&one.address(), &two.address()]).upstream("pool.max_connections = 2");
+        let proxy = setup.start(driver);
+        let (mut first, mut a) = busy(&proxy, &one);
+        let (mut second, mut b) = busy(&proxy, &two);
+        // Their turns are those of a, b, a.
+        let mut waiting: Vec<_> = (1..4).map(|place| waiting(&proxy, &format!("/{place}"), place)).collect();
+        a.send(OK);
+        first.read_response().expect(200);
+        serve(&mut a, "/1", &mut waiting[0]);
+        assert_eq!(a.read_request().target(), "/2");
+        b.send(OK);
+        second.read_response().expect(200);
+        serve(&mut b, "/3", &mut waiting[2]);
+        a.send(OK);
+        waiting[1].read_response().expect(200);
+        assert_eq!(proxy.upstream_connects(), 2);
+    }
+
+    /// One that answers at once may not take all of the turns of one that does not.
+    fn shares_hold_while_requests_wait(driver) {
+        let (slow, quick) = (Origin::manual(), Origin::replies(&[OK]));
+        let setup = Setup::to_endpoints(&[&slow.address(), &quick.address()]).upstream("pool.max_connections = 2");
+        let proxy = setup.start(driver);
+        let (_first, _held) = busy(&proxy, &slow);
+        let mut clients: Vec<_> = (0..60).map(|_| proxy.connect()).collect();
+        clients.iter_mut().for_each(|client| client.send(GET));
+        // With one of its two connections held, the other one is its as well, at last.
+        let mut late = slow.accept();
+        late.read_request();
+        assert!(quick.requests().len() < 40, "{}", quick.requests().len());
+    }
+
     /// The place is freed by the end of a connection as well, not only by its return.
     fn a_connection_that_ends_lets_the_next_one_in(driver) {
         let origin = Origin::manual();

@@ -69,6 +69,33 @@ both_drivers! {
         assert!(origin.connections() <= 2, "{}", origin.connections());
     }
 
+    /// Canary of one in three: reloads must not have it begin with the same upstream again and again.
+    fn a_split_goes_on_with_its_cycle(driver) {
+        let (one, two) = (Origin::replies(&[ok("1")]), Origin::replies(&[ok("2")]));
+        let config = |order: [usize; 2], weight: u32| {
+            let upstreams = [("one", &one), ("two", &two)].map(|(name, origin)| {
+                format!("[[upstreams]]\nname = {name:?}\nendpoints = [{:?}]\n", origin.address())
+            });
+            format!(
+                "[[listeners]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\n{}{}[[routes]]\nname = \"split\"\n\
+                 split = [{{ upstream = \"one\", weight = {weight} }}, {{ upstream = \"two\", weight = 1 }}]\n",
+                upstreams[order[0]], upstreams[order[1]],
+            )
+        };
+        let proxy = Proxy::start(driver, &config([0, 1], 2));
+        let mut client = proxy.connect();
+        let mut turns = |count| (0..count).map(|_| asks(&mut client, "/")).collect::<String>();
+        assert_eq!(turns(4), "1211");
+        // The order of the upstreams in the file is no change of the split.
+        reload(&proxy, &config([1, 0], 2));
+        await_adopted(&proxy, 1, 1);
+        assert_eq!(turns(3), "211");
+        // Weights are: the cycle starts anew.
+        reload(&proxy, &config([1, 0], 3));
+        await_adopted(&proxy, 2, 1);
+        assert_eq!(turns(4), "1121");
+    }
+
     fn a_request_under_way_ends_by_the_config_it_began_with(driver) {
         let (old, new) = (Origin::manual(), Origin::replies(&[ok("new")]));
         let proxy = Proxy::start(driver, &to(&old, ""));

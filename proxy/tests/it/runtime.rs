@@ -1,6 +1,6 @@
 //! Which driver runs the workers, why, and on which cores.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::harness::{Confine, Driver, Origin, Proxy, Setup, replies::OK};
 
@@ -30,13 +30,51 @@ both_drivers! {
         let version = format!("ringlane {}", env!("CARGO_PKG_VERSION"));
         for wanted in [
             version.as_str(), "driver: ", "workers: 2, not pinned", "listener \"web\": 127.0.0.1:",
-            "at most 100000 connections (50000 for each worker)", "upstream \"app\": 1 endpoints, at most 4096",
+            "at most 100000 connections (50000 for each worker)", "upstream \"app\": 1 endpoint, at most 4096",
             "routes: 1", "config: ", "ringlane.toml", "admin: 127.0.0.1:",
         ] {
             proxy.await_log(wanted);
         }
         proxy.await_metric("ringlane_workers", "", 2);
     }
+}
+
+/// The number by which a proxy's worker has its listening socket in epoll.
+fn watched_listener(proxy: &Proxy) -> i32 {
+    let dir = format!("/proc/{}", proxy.pid());
+    let port: u16 = proxy.address().rsplit_once(':').unwrap().1.parse().unwrap();
+    let table = fs::read_to_string(format!("{dir}/net/tcp")).unwrap();
+    let listening = |line: &&str| line.contains(&format!(":{port:04X} 00000000:0000 0A "));
+    let line = table.lines().find(listening).expect("a listening socket");
+    let socket = format!("socket:[{}]", line.split_whitespace().nth(9).unwrap());
+    let files = fs::read_dir(format!("{dir}/fdinfo")).unwrap();
+    let texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap_or_default());
+    let watched = texts.flat_map(|text| {
+        let targets = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("tfd:")?.split_whitespace().next()?.parse().ok());
+        targets.collect::<Vec<i32>>()
+    });
+    let is_it =
+        |file: &i32| fs::read_link(format!("{dir}/fd/{file}")).is_ok_and(|it| it == Path::new(&socket));
+    watched.filter(is_it).last().expect("a listening socket in epoll")
+}
+
+/// Not a process that is ready and accepts nobody.
+#[test]
+fn a_listener_that_the_event_loop_does_not_take_ends_the_start() {
+    let toml = Setup::to(&Origin::replies(&[OK])).toml();
+    // Every start numbers its files alike.
+    let listener = watched_listener(&Proxy::start(Driver::Epoll, &toml));
+    let launch = Proxy::launch(Driver::Epoll).confined(Confine::NoEpollOf(listener, libc::ENOSPC));
+    let mut proxy = launch.spawn(&toml);
+    assert_eq!(proxy.wait_exit().code(), Some(1));
+    let log = proxy.logs().join("\n");
+    assert!(
+        log.contains("worker 0 can't start: listener \"web\" can't be watched by the event loop"),
+        "{log}"
+    );
+    assert!(log.contains("No space left") && !log.contains("ready"), "{log}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ both_drivers! {
         let origin = Origin::manual();
         let setup = Setup::to(&origin).workers(2).upstream("pool.max_connections = 4");
         let proxy = setup.start(driver);
-        proxy.await_log("upstream \"app\": 1 endpoints, at most 4 connections (2 for each worker)");
+        proxy.await_log("upstream \"app\": 1 endpoint, at most 4 connections (2 for each worker)");
         // Enough clients that the kernel gives each worker more than its share.
         let mut clients: Vec<Client> = (0..32).map(|_| proxy.connect()).collect();
         clients.iter_mut().for_each(|client| client.send(GET));

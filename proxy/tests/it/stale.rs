@@ -8,10 +8,7 @@ use crate::harness::{
 /// A client and the idle connection that its first request has left behind.
 #[track_caller]
 fn with_an_idle_connection(proxy: &Proxy, origin: &Origin) -> (Client, Wire) {
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.read_request();
+    let (mut client, mut upstream) = proxy.under_way(origin, GET);
     upstream.send(OK);
     client.read_response().expect(200);
     proxy.await_metric("ringlane_upstream_connections", "state=\"idle\"", 1);
@@ -80,10 +77,7 @@ both_drivers! {
     fn not_on_a_connection_that_was_fresh(driver) {
         let origin = Origin::manual();
         let proxy = Setup::to(&origin).start(driver);
-        let mut client = proxy.connect();
-        client.send(GET);
-        let mut upstream = origin.accept();
-        upstream.read_request();
+        let (mut client, upstream) = proxy.under_way(&origin, GET);
         drop(upstream);
         client.read_response().expect(502);
         assert_eq!((retries(&proxy), proxy.upstream_connects()), (0, 1));

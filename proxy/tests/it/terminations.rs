@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::harness::{
     Client, Origin, Proxy, Setup, Wire, eventually,
-    replies::{GET, OK},
+    replies::{GET, OK, SWITCH, UPGRADE},
 };
 
 /// A config that logs to the file `access.log` beside it.
@@ -12,9 +12,9 @@ fn logging(origin: &Origin) -> Setup {
     Setup::to(origin).and("[access_log]\npath = \"access.log\"")
 }
 
-/// Fails unless the only exchange so far has ended so.
+/// The line of the only exchange so far; fails unless it has ended so.
 #[track_caller]
-fn ended(proxy: &Proxy, termination: &str, status: u16) {
+fn ended(proxy: &Proxy, termination: &str, status: u16) -> serde_json::Value {
     let mut text = String::new();
     eventually("a line", || {
         text = fs::read_to_string(proxy.dir().join("access.log")).unwrap_or_default();
@@ -25,23 +25,7 @@ fn ended(proxy: &Proxy, termination: &str, status: u16) {
     // Whoever reads it wants to know which of the servers it was.
     let has_endpoint = ["UF", "UT", "UH", "UB", "UC", "UM", "--"].contains(&termination);
     assert!(!has_endpoint || line["endpoint"].is_string(), "{line}");
-}
-
-/// A client that has sent `request`.
-#[track_caller]
-fn asking(proxy: &Proxy, request: &str) -> Client {
-    let mut client = proxy.connect();
-    client.send(request);
-    client
-}
-
-/// A client whose request the upstream has, and the upstream.
-#[track_caller]
-fn under_way(proxy: &Proxy, origin: &Origin) -> (Client, Wire) {
-    let client = asking(proxy, GET);
-    let mut upstream = origin.accept();
-    upstream.read_request();
-    (client, upstream)
+    line
 }
 
 /// Half of a body, read by the client.
@@ -59,7 +43,7 @@ macro_rules! refused {
                 let origin = Origin::replies(&[OK]);
                 let proxy = logging(&origin).listener($listener).start(driver);
                 let request: String = $request.into();
-                asking(&proxy, &request).read_response_to(request.split(' ').next().unwrap()).expect($status);
+                proxy.asking(&request).read_response_to(request.split(' ').next().unwrap()).expect($status);
                 ended(&proxy, $code, $status);
             }
         )+}
@@ -90,7 +74,7 @@ both_drivers! {
     fn client_left_while_it_waited(driver) {
         let origin = Origin::manual();
         let proxy = logging(&origin).start(driver);
-        let (client, mut upstream) = under_way(&proxy, &origin);
+        let (client, mut upstream) = proxy.under_way(&origin, GET);
         drop(client);
         upstream.expect_close();
         ended(&proxy, "CA", 0);
@@ -100,7 +84,7 @@ both_drivers! {
     fn client_left_in_the_middle_of_the_response(driver) {
         let origin = Origin::manual();
         let proxy = logging(&origin).start(driver);
-        let (mut client, mut upstream) = under_way(&proxy, &origin);
+        let (mut client, mut upstream) = proxy.under_way(&origin, GET);
         upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\nhalf");
         client.read_until(b"half");
         client.reset();
@@ -111,7 +95,7 @@ both_drivers! {
     fn client_left_in_the_middle_of_its_request(driver) {
         let origin = Origin::manual();
         let proxy = logging(&origin).start(driver);
-        let client = asking(&proxy, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc");
+        let client = proxy.asking("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc");
         let mut upstream = origin.accept();
         upstream.read_until(b"abc");
         drop(client);
@@ -122,14 +106,14 @@ both_drivers! {
     fn client_left_in_the_middle_of_its_head(driver) {
         let origin = Origin::replies(&[OK]);
         let proxy = logging(&origin).start(driver);
-        drop(asking(&proxy, "GET / HTTP/1.1\r\nHo"));
+        drop(proxy.asking("GET / HTTP/1.1\r\nHo"));
         ended(&proxy, "CA", 0);
     }
 
     fn client_sends_its_body_too_slowly(driver) {
         let origin = Origin::manual();
         let proxy = logging(&origin).listener("timeouts.request_body_idle = \"100ms\"").start(driver);
-        let mut client = asking(&proxy, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc");
+        let mut client = proxy.asking("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc");
         let _upstream = origin.accept();
         client.read_response().expect(408);
         ended(&proxy, "CB", 408);
@@ -142,7 +126,7 @@ both_drivers! {
             while wire.try_send([b'x'; 64 * 1024]) {}
         });
         let proxy = logging(&origin).listener("timeouts.response_write = \"100ms\"").start(driver);
-        let _client = asking(&proxy, GET);
+        let _client = proxy.asking(GET);
         ended(&proxy, "CW", 200);
     }
 
@@ -156,7 +140,7 @@ both_drivers! {
     fn queue_full(driver) {
         let origin = Origin::manual();
         let proxy = logging(&origin).upstream("pool.max_connections = 1\npool.max_pending = 0").start(driver);
-        let (_first, _upstream) = under_way(&proxy, &origin);
+        let (_first, _upstream) = proxy.under_way(&origin, GET);
         proxy.get("/").expect(503);
         ended(&proxy, "PF", 503);
     }
@@ -165,7 +149,7 @@ both_drivers! {
         let origin = Origin::manual();
         let setup = logging(&origin).upstream("pool.max_connections = 1\ntimeouts.queue = \"100ms\"");
         let proxy = setup.start(driver);
-        let (_first, _upstream) = under_way(&proxy, &origin);
+        let (_first, _upstream) = proxy.under_way(&origin, GET);
         proxy.get("/").expect(503);
         ended(&proxy, "PQ", 503);
     }
@@ -173,14 +157,14 @@ both_drivers! {
     fn request_timeout(driver) {
         let origin = Origin::manual();
         let proxy = logging(&origin).upstream("timeouts.request = \"100ms\"").start(driver);
-        under_way(&proxy, &origin).0.read_response().expect(504);
+        proxy.under_way(&origin, GET).0.read_response().expect(504);
         ended(&proxy, "PT", 504);
     }
 
     fn request_timeout_after_the_head(driver) {
         let origin = Origin::manual();
         let proxy = logging(&origin).upstream("timeouts.request = \"200ms\"").start(driver);
-        let (mut client, mut upstream) = under_way(&proxy, &origin);
+        let (mut client, mut upstream) = proxy.under_way(&origin, GET);
         half(&mut client, &mut upstream);
         client.expect_close();
         ended(&proxy, "PT", 200);
@@ -189,7 +173,7 @@ both_drivers! {
     fn cut_by_the_end_of_the_process(driver) {
         let origin = Origin::manual();
         let mut proxy = logging(&origin).and("[shutdown]\ndrain_timeout = \"100ms\"").start(driver);
-        let (mut client, mut upstream) = under_way(&proxy, &origin);
+        let (mut client, mut upstream) = proxy.under_way(&origin, GET);
         half(&mut client, &mut upstream);
         proxy.signal(libc::SIGTERM);
         client.expect_close();
@@ -222,14 +206,14 @@ both_drivers! {
     fn upstream_sends_no_head(driver) {
         let origin = Origin::manual();
         let proxy = logging(&origin).upstream("timeouts.response_head = \"100ms\"").start(driver);
-        under_way(&proxy, &origin).0.read_response().expect(504);
+        proxy.under_way(&origin, GET).0.read_response().expect(504);
         ended(&proxy, "UH", 504);
     }
 
     fn upstream_stalls(driver) {
         let origin = Origin::manual();
         let proxy = logging(&origin).upstream("timeouts.response_body_idle = \"100ms\"").start(driver);
-        let (mut client, mut upstream) = under_way(&proxy, &origin);
+        let (mut client, mut upstream) = proxy.under_way(&origin, GET);
         half(&mut client, &mut upstream);
         client.expect_close();
         ended(&proxy, "UB", 200);
@@ -238,7 +222,7 @@ both_drivers! {
     fn upstream_cuts(driver) {
         let origin = Origin::manual();
         let proxy = logging(&origin).start(driver);
-        let (mut client, mut upstream) = under_way(&proxy, &origin);
+        let (mut client, mut upstream) = proxy.under_way(&origin, GET);
         half(&mut client, &mut upstream);
         upstream.reset();
         client.expect_close();
@@ -248,7 +232,7 @@ both_drivers! {
     fn upstream_closes_without_a_word(driver) {
         let origin = Origin::manual();
         let proxy = logging(&origin).start(driver);
-        let (mut client, upstream) = under_way(&proxy, &origin);
+        let (mut client, upstream) = proxy.under_way(&origin, GET);
         drop(upstream);
         client.read_response().expect(502);
         ended(&proxy, "UC", 502);
@@ -259,6 +243,18 @@ both_drivers! {
         let proxy = logging(&origin).start(driver);
         proxy.get("/").expect(502);
         ended(&proxy, "UM", 502);
+    }
+
+    fn a_fault_of_the_proxy(driver) {
+        let origin = Origin::replies(&[OK]);
+        let launch = Proxy::launch(driver).env("RINGLANE_FAULTS", "1");
+        let proxy = launch.start(&logging(&origin).toml());
+        let request = "GET /fault HTTP/1.1\r\nHost: a\r\nX-Ringlane-Fault: connection\r\n\r\n";
+        proxy.asking(request).expect_close();
+        let line = ended(&proxy, "PX", 0);
+        assert_eq!((&line["method"], &line["path"]), (&"GET".into(), &"/fault".into()), "{line}");
+        assert_eq!(proxy.metric("ringlane_proxy_faults_total", ""), 1);
+        assert_eq!(proxy.metric("ringlane_requests_active", ""), 0);
     }
 
     fn tunnel_closed(driver) {
@@ -281,10 +277,10 @@ both_drivers! {
 /// Both ends of a tunnel.
 #[track_caller]
 fn tunnel(proxy: &Proxy, origin: &Origin) -> (Client, Wire) {
-    let mut client = asking(proxy, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    let mut client = proxy.asking(UPGRADE);
     let mut upstream = origin.accept();
     upstream.read_request();
-    upstream.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    upstream.send(SWITCH);
     assert_eq!(client.read_head().status(), 101);
     (client, upstream)
 }

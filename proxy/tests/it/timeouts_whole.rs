@@ -5,15 +5,10 @@ use std::time::Duration;
 use crate::{
     harness::{
         End, Origin, Proxy, Setup, Wire,
-        replies::{GET, OK, get},
+        replies::{GET, OK, SWITCH, UPGRADE, get},
     },
     timeouts::only,
 };
-
-/// A request that becomes a tunnel.
-const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
-/// The answer to it.
-const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
 
 fn limited(origin: &Origin) -> Setup {
     Setup::to(origin).upstream("timeouts.request = \"250ms\"")
@@ -22,10 +17,7 @@ fn limited(origin: &Origin) -> Setup {
 /// Both ends of a tunnel.
 #[track_caller]
 fn tunnel(proxy: &Proxy, origin: &Origin) -> (Wire, Wire) {
-    let mut client = proxy.connect();
-    client.send(UPGRADE);
-    let mut upstream = origin.accept();
-    upstream.read_request();
+    let (mut client, mut upstream) = proxy.under_way(origin, UPGRADE);
     upstream.send(SWITCH);
     assert_eq!(client.read_head().status(), 101);
     (client, upstream)
@@ -35,10 +27,7 @@ both_drivers! {
     fn request_in_wait_of_a_head(driver) {
         let origin = Origin::manual();
         let proxy = limited(&origin).start(driver);
-        let mut client = proxy.connect();
-        client.send(GET);
-        let mut upstream = origin.accept();
-        upstream.read_request();
+        let (mut client, mut upstream) = proxy.under_way(&origin, GET);
         client.read_response().expect(504);
         upstream.expect_close();
         only(&proxy, "request");
@@ -47,16 +36,12 @@ both_drivers! {
     fn request_in_the_queue(driver) {
         let origin = Origin::manual();
         let proxy = limited(&origin).upstream("pool.max_connections = 1").start(driver);
-        let mut first = proxy.connect();
-        first.send(UPGRADE);
-        let mut upstream = origin.accept();
-        upstream.read_request();
+        let (mut first, mut upstream) = proxy.under_way(&origin, UPGRADE);
         upstream.send(SWITCH);
         first.read_head();
         // A tunnel is no request any more: it holds the connection for longer than the limit.
         let mut second = proxy.connect();
-        second.send(GET);
-        second.read_response().expect(504);
+        second.ask(GET).expect(504);
         only(&proxy, "request");
         proxy.await_metric("ringlane_queue_length", "", 0);
         first.send("still there");
@@ -67,10 +52,7 @@ both_drivers! {
     fn request_in_the_middle_of_a_body(driver) {
         let origin = Origin::manual();
         let proxy = limited(&origin).start(driver);
-        let mut client = proxy.connect();
-        client.send(GET);
-        let mut upstream = origin.accept();
-        upstream.read_request();
+        let (mut client, mut upstream) = proxy.under_way(&origin, GET);
         upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
         while upstream.try_send("x") {
             if upstream.stirs(Duration::from_millis(10)) {
@@ -85,8 +67,7 @@ both_drivers! {
     fn request_while_its_body_comes(driver) {
         let origin = Origin::manual();
         let proxy = limited(&origin).start(driver);
-        let mut client = proxy.connect();
-        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+        let mut client = proxy.asking("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
         let mut upstream = origin.accept();
         upstream.read_until(b"abc");
         client.read_response().expect(504);
@@ -94,22 +75,32 @@ both_drivers! {
         // So little is left of the body that the connection can go on.
         client.send("defghij");
         only(&proxy, "request");
-        client.send(GET);
-        let mut fresh = origin.accept();
-        fresh.read_request();
-        fresh.send(OK);
-        client.read_response().expect(200);
+        origin.serves(&mut client);
+    }
+
+    /// It is over when the client has the answer, however long the rest of the body takes.
+    fn request_is_recorded_when_its_time_is_over(driver) {
+        let origin = Origin::manual();
+        let proxy = limited(&origin).start(driver);
+        let mut client = proxy.asking("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc");
+        let mut upstream = origin.accept();
+        upstream.read_until(b"abc");
+        assert!(!client.read_response().expect(504).says_close());
+        only(&proxy, "request");
+        proxy.await_metric("ringlane_requests_total", "", 1);
+        proxy.await_metric("ringlane_requests_active", "", 0);
+        client.send("defghij");
+        origin.serves(&mut client);
     }
 
     /// The next request on the connection has all of its time.
     fn request_is_counted_anew(driver) {
         let origin = Origin::replies(&[OK]);
-        let proxy = Setup::to(&origin).upstream("timeouts.request = \"1s\"").start(driver);
+        let proxy = Setup::to(&origin).upstream("timeouts.request = \"4s\"").start(driver);
         let mut client = proxy.connect();
         for _ in 0..5 {
-            client.send(GET);
-            client.read_response().expect(200);
-            assert!(!client.stirs(Duration::from_millis(300)));
+            client.ask(GET).expect(200);
+            assert!(!client.stirs(Duration::from_secs(1)));
         }
     }
 
@@ -128,10 +119,10 @@ both_drivers! {
     /// Bytes either way keep it.
     fn a_tunnel_in_use_is_not_idle(driver) {
         let origin = Origin::manual();
-        let proxy = Setup::to(&origin).listener("timeouts.tunnel_idle = \"1s\"").start(driver);
+        let proxy = Setup::to(&origin).listener("timeouts.tunnel_idle = \"4s\"").start(driver);
         let (mut client, mut upstream) = tunnel(&proxy, &origin);
         for _ in 0..12 {
-            assert!(!upstream.stirs(Duration::from_millis(100)));
+            assert!(!upstream.stirs(Duration::from_millis(400)));
             upstream.send("x");
             assert_eq!(client.read_exact(1), b"x");
         }
@@ -146,8 +137,7 @@ both_drivers! {
             while wire.try_send([b'x'; 64 * 1024]) {}
         });
         let proxy = Setup::to(&origin).listener("timeouts.response_write = \"300ms\"").start(driver);
-        let mut client = proxy.connect();
-        client.send(get("/large"));
+        let mut client = proxy.asking(get("/large"));
         only(&proxy, "response_write");
         proxy.await_metric("ringlane_connections_active", "", 0);
         proxy.await_metric("ringlane_upstream_connections", "state=\"busy\"", 0);

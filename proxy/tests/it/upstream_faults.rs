@@ -63,21 +63,14 @@ fn connect_failures(proxy: &Proxy) -> u64 {
 fn status_for(driver: Driver, reply: &str) -> u16 {
     let origin = Origin::manual();
     let proxy = Setup::to(&origin).start(driver);
-    let mut client = proxy.connect();
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.read_request();
+    let (mut client, mut upstream) = proxy.under_way(&origin, GET);
     upstream.send(reply);
     drop(upstream);
     let response = client.read_response();
     assert_eq!(response.end, End::Complete, "{response:?}");
     // The client did nothing wrong: its connection goes on.
     assert!(!response.says_close(), "{response:?}");
-    client.send(GET);
-    let mut upstream = origin.accept();
-    upstream.read_request();
-    upstream.send(OK);
-    client.read_response().expect(200);
+    origin.serves(&mut client);
     response.status
 }
 
@@ -198,10 +191,7 @@ both_drivers! {
             ("Transfer-Encoding: chunked", "5\r\nshort\r\n", "3\r\nab"),
             ("Transfer-Encoding: chunked", "5\r\nshort\r\n", "zz\r\n"),
         ] {
-            let mut client = proxy.connect();
-            client.send(GET);
-            let mut upstream = origin.accept();
-            upstream.read_request();
+            let (mut client, mut upstream) = proxy.under_way(&origin, GET);
             upstream.send(format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n{body}"));
             let received = client.received();
             let mut seen = client.read_until(b"short");
@@ -219,10 +209,7 @@ both_drivers! {
     fn a_body_until_close_that_is_cut_short_ends_in_a_reset(driver) {
         let origin = Origin::manual();
         let proxy = Setup::to(&origin).start(driver);
-        let mut client = proxy.connect();
-        client.send("GET / HTTP/1.0\r\n\r\n");
-        let mut upstream = origin.accept();
-        upstream.read_request();
+        let (mut client, mut upstream) = proxy.under_way(&origin, "GET / HTTP/1.0\r\n\r\n");
         upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n");
         client.read_until(b"short");
         drop(upstream);
@@ -235,8 +222,7 @@ both_drivers! {
         let proxy = Setup::to_endpoints(&[&address]).start(driver);
         proxy.get("/").expect(502);
         closed.0.listen(8).unwrap();
-        let mut client = proxy.connect();
-        client.send(GET);
+        let mut client = proxy.asking(GET);
         let mut upstream = crate::harness::Wire::new(closed.0.accept().unwrap().0);
         upstream.read_request();
         upstream.send(ok("back"));

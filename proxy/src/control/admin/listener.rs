@@ -13,11 +13,14 @@ use std::{
 };
 
 use axum::Router;
+use socket2::{Domain, Type};
 
 use crate::upstream::Address;
 
 /// Who may use a unix socket: its owner and its group.
 const SOCKET_MODE: u32 = 0o660;
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 128;
 
 /// A bound socket of the admin API.
 #[derive(Debug)]
@@ -91,7 +94,7 @@ impl AdminListener {
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
-    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
+    let listener = listen(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => taken(&address.to_string()),
         _ => explained(&address.to_string(), &error),
     })?;
@@ -100,6 +103,18 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
     }
     let address = listener.local_addr()?;
     Ok(Socket::Tcp(listener, address))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM.cloexec(), None)?;
+    socket.set_reuse_address(true)?;
+    if let SocketAddr::V6(address) = address {
+        // As every listener does: see `server/bind.rs`.
+        socket.set_only_v6(address.ip().to_ipv4_mapped().is_none())?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 fn bind_unix(path: &Path) -> io::Result<Socket> {

@@ -209,13 +209,13 @@ fn names_and_addresses_are_given_once() {
         &format!("{AROUND}[[listeners]]\nname = \"web\"\naddress = \"0.0.0.0:8080\"\n"),
         &[
             "13:8 listeners[1].name: the listener name `web` is given twice | logs and metrics tell them apart by name: give it another (the other is on line 2)",
-            "14:11 listeners[1].address: this address overlaps with another | each listener needs an address of its own, and [::] takes IPv4 as well (the other is on line 3)",
+            "14:11 listeners[1].address: this address overlaps with another | each listener needs an address of its own; 0.0.0.0 takes all of IPv4, [::] all of IPv6 (the other is on line 3)",
         ],
     );
     check(
         &format!("admin.address = \"127.0.0.1:8080\"\n{AROUND}"),
         &[
-            "1:17 admin.address: this address is in use twice | each listener needs an address of its own, and [::] takes IPv4 as well (the other is on line 4)",
+            "1:17 admin.address: this address is in use twice | each listener needs an address of its own; 0.0.0.0 takes all of IPv4, [::] all of IPv6 (the other is on line 4)",
         ],
     );
     check(
@@ -233,10 +233,19 @@ fn names_and_addresses_are_given_once() {
 }
 
 #[test]
-fn the_ipv6_wildcard_takes_ipv4_as_well() {
-    for address in ["[::]:8080", "0.0.0.0:8080"] {
-        let found = errors_of(&format!("{AROUND}[[listeners]]\nname = \"other\"\naddress = \"{address}\"\n"));
-        assert!(found.len() == 1 && found[0].contains("overlaps with another"), "{address}: {found:?}");
+fn wildcards_take_all_of_their_family() {
+    for (one, other) in [
+        ("127.0.0.1", "0.0.0.0"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("[::1]", "[::]"),
+        ("[::]", "[::1]"),
+        ("0.0.0.0", "[::ffff:127.0.0.1]"),
+        ("127.0.0.1", "[::ffff:127.0.0.1]"),
+    ] {
+        let around = AROUND.replace("127.0.0.1:8080", &format!("{one}:8080"));
+        let text = format!("{around}[[listeners]]\nname = \"other\"\naddress = \"{other}:8080\"\n");
+        let found = errors_of(&text);
+        assert!(found.len() == 1 && found[0].contains("overlaps with another"), "{one} {other}: {found:?}");
     }
 }
 
@@ -244,9 +253,10 @@ fn the_ipv6_wildcard_takes_ipv4_as_well() {
 fn addresses_that_do_not_overlap() {
     let another =
         |address: &str| format!("{AROUND}[[listeners]]\nname = \"other\"\naddress = \"{address}\"\n");
-    for address in ["127.0.0.2:8080", "127.0.0.1:8081", "[::1]:8080", "[::]:8081", "unix:/x"] {
+    for address in ["127.0.0.2:8080", "127.0.0.1:8081", "[::1]:8080", "[::]:8080", "unix:/x"] {
         check(&another(address), &[]);
     }
+    check("[[listeners]]\nname='a'\naddress='0.0.0.0:80'\n[[listeners]]\nname='b'\naddress='[::]:80'\n", &[]);
     check(
         "[[listeners]]\nname='a'\naddress='127.0.0.1:0'\n[[listeners]]\nname='b'\naddress='127.0.0.1:0'\n",
         &[],

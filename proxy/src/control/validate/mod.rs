@@ -9,7 +9,7 @@ mod matches;
 mod routes;
 mod upstreams;
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::collections::HashMap;
 
 use super::{
     config::{AccessLog, Admin, Config, LogSettings, Runtime},
@@ -102,7 +102,7 @@ impl Names {
 }
 
 /// Two listeners, or a listener and the admin listener, can't have the same address. 0.0.0.0 takes a port of every
-/// IPv4 address, `[::]` of every address at all; port 0 is any free port and never the same twice.
+/// IPv4 address, `[::]` of every IPv6 address; port 0 is any free port and never the same twice.
 fn addresses_once(root: &Root, findings: &mut Findings) {
     let admin = root.admin.value.as_ref().map(|it| &it.address);
     let all = good(items(&root.listeners)).map(|it: &Listener| &it.address).chain(admin);
@@ -112,7 +112,9 @@ fn addresses_once(root: &Root, findings: &mut Findings) {
         if let Some((other, place)) = seen.iter().find(|(other, _)| overlap(other, address)) {
             let same = if *other == address { "is in use twice" } else { "overlaps with another" };
             let made = findings.error(field.place, format!("this address {same}"));
-            made.other(*place).hint("each listener needs an address of its own, and [::] takes IPv4 as well");
+            made.other(*place).hint(
+                "each listener needs an address of its own; 0.0.0.0 takes all of IPv4, [::] all of IPv6",
+            );
         }
         seen.push((address, field.place));
     }
@@ -122,10 +124,12 @@ fn overlap(a: &Address, b: &Address) -> bool {
     match (a, b) {
         (Address::Unix(a), Address::Unix(b)) => a == b,
         (Address::Tcp(a), Address::Tcp(b)) => {
-            let takes = |it: &SocketAddr, other: &SocketAddr| {
-                it.ip() == other.ip() || (it.ip().is_unspecified() && (it.is_ipv6() || other.is_ipv4()))
-            };
-            a.port() == b.port() && a.port() != 0 && (takes(a, b) || takes(b, a))
+            // ::ffff:a.b.c.d is IPv4 in disguise.
+            let (one, other) = (a.ip().to_canonical(), b.ip().to_canonical());
+            let any = one.is_unspecified() || other.is_unspecified();
+            a.port() == b.port()
+                && a.port() != 0
+                && (one == other || (any && one.is_ipv4() == other.is_ipv4()))
         }
         _ => false,
     }

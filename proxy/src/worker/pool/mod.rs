@@ -148,8 +148,14 @@ impl Pool {
         client: &Socket,
     ) -> Result<Lease, Failure> {
         let mut granted = false;
+        // The turn that a request took before it had to wait.
+        let mut turn: Option<Rc<EndpointState>> = None;
         loop {
-            let endpoint = self.pick(tried)?;
+            let endpoint = match turn.take().filter(|turn| !turn.removed.get()) {
+                Some(turn) if fresh => turn,
+                Some(turn) => self.given_back(turn, tried),
+                None => self.pick(tried)?,
+            };
             if granted || (self.waiters.borrow().is_empty() && self.promised.get() == 0) {
                 if !fresh && let Some(connection) = self.take_idle(worker, &endpoint) {
                     worker.counters().upstream_reuses.inc();
@@ -172,6 +178,7 @@ impl Pool {
                     }
                 }
             }
+            turn = Some(endpoint);
             Box::pin(self.wait_in_line(worker, tried, timer, client)).await?;
             granted = true;
         }
@@ -185,6 +192,26 @@ impl Pool {
         };
         let picked = self.balancer.borrow_mut().pick(skip).and_then(|index| endpoints.get(index).cloned());
         picked.ok_or(tried.vain.as_ref().map_or(Failure::NoEndpoints, |vain| vain.last))
+    }
+
+    /// For a request that has waited: the endpoint whose connection was given back last, in place of the one whose
+    /// turn it is, as long as shares stay right. Else that connection would be closed to make room for a new one.
+    fn given_back(&self, turn: Rc<EndpointState>, tried: &Tried) -> Rc<EndpointState> {
+        if !turn.idle.borrow().is_empty() {
+            return turn;
+        }
+        let endpoints = self.endpoints.borrow();
+        let last = endpoints
+            .iter()
+            .filter(|state| !tried.endpoints().contains(&state.endpoint.id))
+            .filter_map(|state| Some((state.idle.borrow().back()?.idle_since, state)))
+            .max_by_key(|(since, _)| *since);
+        match last {
+            Some((_, state)) if self.balancer.borrow_mut().swap(turn.endpoint.id, state.endpoint.id) => {
+                Rc::clone(state)
+            }
+            _ => turn,
+        }
     }
 
     async fn connect(

@@ -1,7 +1,14 @@
 //! What a process under test is kept from having: set between fork and exec, so that it holds from its first moment.
 
 use std::{
-    ffi::CString, io, os::unix::ffi::OsStrExt, os::unix::process::CommandExt, path::Path, process::Command,
+    ffi::CString,
+    io,
+    os::{
+        fd::RawFd,
+        unix::{ffi::OsStrExt, process::CommandExt},
+    },
+    path::Path,
+    process::Command,
 };
 
 /// One thing that is taken away or fixed.
@@ -9,6 +16,8 @@ use std::{
 pub enum Confine {
     /// `io_uring_setup(2)` fails with this error, as under a container's seccomp profile.
     NoIoUring(i32),
+    /// No epoll instance takes the file with this number: `epoll_ctl(2)` fails with this error.
+    NoEpollOf(RawFd, i32),
     /// The hard limit on open files.
     OpenFiles(u64),
     /// The cores that it may run on.
@@ -39,7 +48,8 @@ impl Confine {
 
     fn apply(&self) -> io::Result<()> {
         match self {
-            Confine::NoIoUring(errno) => refuse(libc::SYS_io_uring_setup, *errno),
+            Confine::NoIoUring(errno) => refuse(libc::SYS_io_uring_setup, None, *errno),
+            Confine::NoEpollOf(file, errno) => refuse(libc::SYS_epoll_ctl, Some((2, *file)), *errno),
             Confine::OpenFiles(files) => {
                 let limit = libc::rlimit { rlim_cur: *files, rlim_max: *files };
                 // SAFETY: the call reads a struct of ours.
@@ -62,13 +72,17 @@ fn done(result: i32) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Has one system call fail with `errno` from now on, in this process and all that it becomes.
-fn refuse(call: libc::c_long, errno: i32) -> io::Result<()> {
-    // Offset 0 of what a filter looks at is the call's number.
+/// Has one system call fail with `errno` from now on, in this process and all that it becomes; with `only`, when its
+/// n-th argument (from 0) is this number.
+fn refuse(call: libc::c_long, only: Option<(u32, i32)>, errno: i32) -> io::Result<()> {
+    // Offset 0 of what a filter looks at is the call's number; arguments of 8 bytes each begin at 16.
+    let (at, value) = only.map_or((0, call as u32), |(nth, value)| (16 + 8 * nth, value as u32));
     let op = |code: u32, jt: u8, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut filter = [
         op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call as u32),
+        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 3, call as u32),
+        op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, at),
+        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, value),
         op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
         op(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];

@@ -7,6 +7,7 @@ pub mod confine;
 pub mod dir;
 #[macro_use]
 pub mod driver;
+pub mod exchange;
 pub mod log;
 pub mod message;
 pub mod origin;

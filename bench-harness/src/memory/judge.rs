@@ -1,0 +1,117 @@
+//! Whether memory stayed within its bound and stopped growing. Pure.
+use super::megabytes;
+use crate::fault::{Fault, Result};
+
+/// Samples that a median is taken of, at least.
+const SAMPLES_PER_SIXTH_MIN: usize = 4;
+/// Growth that is none, whatever the size: buffers that a few more clients of the mix happen to hold.
+const GROWTH_SLACK_BYTES: u64 = 3 << 20;
+/// The same as a share of the size, in thousandths.
+const GROWTH_SLACK_PERMILLE: u64 = 20;
+
+/// What came of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    max: u64,
+    peak: u64,
+    /// Median of the last sixth but one.
+    before: u64,
+    /// Median of the last sixth.
+    last: u64,
+}
+
+impl Verdict {
+    /// Judges the peak, and samples taken at equal distances. Medians, because one sample says where a burst was caught; sixths,
+    /// because a warm-up is over by the last third, and a leak that matters shows within it.
+    pub fn of(samples: &[u64], peak: u64, max: u64) -> Result<Self> {
+        let sixth = samples.len() / 6;
+        if sixth < SAMPLES_PER_SIXTH_MIN {
+            let count = samples.len();
+            return Err(Fault::new(format!(
+                "{count} samples are too few to judge by: use a longer --duration"
+            )));
+        }
+        let (_, end) = samples.split_at(samples.len() - 2 * sixth);
+        let (before, last) = end.split_at(sixth);
+        Ok(Self { max, peak, before: median(before), last: median(last) })
+    }
+
+    fn slack(&self) -> u64 {
+        GROWTH_SLACK_BYTES.max(self.before / 1000 * GROWTH_SLACK_PERMILLE)
+    }
+
+    fn is_within(&self) -> bool {
+        self.peak <= self.max
+    }
+
+    fn is_steady(&self) -> bool {
+        self.last <= self.before.saturating_add(self.slack())
+    }
+
+    /// Within the bound, and no longer growing.
+    pub fn is_good(&self) -> bool {
+        self.is_within() && self.is_steady()
+    }
+
+    /// Two lines.
+    pub fn describe(&self) -> String {
+        let word = |good| if good { "met" } else { "MISSED" };
+        let [peak, max, before, last, slack] =
+            [self.peak, self.max, self.before, self.last, self.slack()].map(megabytes);
+        let (bound, growth) = (word(self.is_within()), word(self.is_steady()));
+        format!(
+            "bound     peak {peak} of {max}: {bound}\n\
+             growth    median {before} in the last sixth but one, {last} in the last, {slack} allowed: {growth}"
+        )
+    }
+}
+
+fn median(samples: &[u64]) -> u64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MB: u64 = 1_000_000;
+
+    fn judge(sample: impl Fn(u64) -> u64) -> Verdict {
+        let samples: Vec<u64> = (0..240).map(sample).collect();
+        let peak = samples.iter().copied().max().unwrap();
+        Verdict::of(&samples, peak, 100 * MB).unwrap()
+    }
+
+    #[test]
+    fn what_rises_and_stays_is_steady() {
+        let verdict = judge(|at| 20 * MB + 40 * MB * at.min(120) / 120);
+        assert!(verdict.is_good(), "{verdict:?}");
+        // A saw, and single samples that stick out.
+        assert!(judge(|at| 50 * MB + at % 7 * MB).is_good());
+        assert!(judge(|at| if at % 50 == 0 { 90 * MB } else { 30 * MB }).is_good());
+    }
+
+    #[test]
+    fn what_still_rises_is_not() {
+        let verdict = judge(|at| 20 * MB + at * MB / 8);
+        assert!(verdict.is_within() && !verdict.is_steady(), "{verdict:?}");
+        assert!(verdict.describe().contains("MISSED"));
+        // A share of what is large already is not much.
+        assert!(judge(|at| 800 * MB + at * 300_000).is_steady());
+        assert!(!judge(|at| 800 * MB + at * 600_000).is_steady());
+    }
+
+    #[test]
+    fn a_moment_above_the_bound_is_enough() {
+        let verdict = judge(|at| if at == 3 { 100 * MB + 1 } else { MB });
+        assert!(!verdict.is_within() && verdict.is_steady(), "{verdict:?}");
+    }
+
+    #[test]
+    fn few_samples_are_not_judged() {
+        assert!(Verdict::of(&[1; 23], 1, 1).is_err());
+        assert!(Verdict::of(&[1; 24], 1, 1).is_ok());
+    }
+}
