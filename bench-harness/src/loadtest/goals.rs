@@ -75,7 +75,8 @@ fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
         Against::Direct => first(Kind::Direct)?,
         Against::BestPeer => {
             let median = |m: &&Measured| m.spread(goal.figure).map_or(f64::INFINITY, |spread| spread.median);
-            of_scenario().filter(|m| m.kind == Kind::Peer).min_by(|a, b| median(a).total_cmp(&median(b)))?
+            let fair = |m: &&Measured| m.kind == Kind::Peer && m.kept_upstream_connections();
+            of_scenario().filter(fair).min_by(|a, b| median(a).total_cmp(&median(b)))?
         }
     };
     let ratio = first(Kind::Ringlane)?.ratio(rival, goal.figure)?;
@@ -148,6 +149,23 @@ mod tests {
                 ("13b-256: CPU per request / floor", 11000.0, true)
             ]
         );
+    }
+
+    #[test]
+    fn a_peer_that_keeps_no_connections_is_no_rival() {
+        let mut cheap = measured("13b-256", "haproxy", Kind::Peer, &[1.0]);
+        cheap.origin_connections = 3;
+        let subjects = |peer| {
+            [
+                measured("13b-256", "ringlane", Kind::Ringlane, &[5.0]),
+                peer,
+                measured("13b-256", "nginx", Kind::Peer, &[10.0]),
+            ]
+        };
+        assert_eq!(judge(&subjects(cheap.clone()))[0].ratio.median, 0.5);
+        // One client and one request: one connection is what it takes.
+        cheap.origin_connections = 1;
+        assert_eq!(judge(&subjects(cheap))[0].ratio.median, 5.0);
     }
 
     #[test]

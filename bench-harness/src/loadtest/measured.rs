@@ -5,6 +5,9 @@ use serde::Serialize;
 use super::scenario::Scenario;
 use crate::report::Figures;
 
+/// A proxy that opens more upstream connections than one for so many requests keeps none.
+const REQUESTS_PER_NEW_CONNECTION_MIN: u64 = 100;
+
 /// What a subject is to a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,7 +83,7 @@ pub struct Measured {
     pub kind: Kind,
     /// Each round.
     pub rounds: Vec<Figures>,
-    /// Connections that the origin accepted over all rounds; many more than clients mean that the proxy reuses none.
+    /// Connections that the origin accepted over the measured rounds, the warm-up round not included.
     pub origin_connections: u64,
     /// What the origin's counters say against it; any is an error.
     pub disagreements: Vec<String>,
@@ -95,6 +98,21 @@ impl Measured {
     /// A figure over the rounds.
     pub fn spread(&self, figure: Figure) -> Option<Spread> {
         Spread::of(self.rounds.iter().filter_map(|round| figure.of(round)))
+    }
+
+    /// Whether this is a proxy that kept its upstream connections: in a round it may open one for each client, as it
+    /// has to where its idle ones were closed for not being needed in the round before, and one in a hundred requests
+    /// may find none that is idle.
+    pub fn kept_upstream_connections(&self) -> bool {
+        let is_proxy = matches!(self.kind, Kind::Floor | Kind::Ringlane | Kind::Peer);
+        let clients: u64 = self.rounds.iter().map(|round| round.connections as u64).sum();
+        !is_proxy
+            || self.origin_connections <= clients + self.requests_all() / REQUESTS_PER_NEW_CONNECTION_MIN
+    }
+
+    /// Responses over the measured rounds, their own warm-up included.
+    pub fn requests_all(&self) -> u64 {
+        self.rounds.iter().map(|round| round.requests_all).sum()
     }
 
     /// Failures and disagreements over all rounds.

@@ -87,10 +87,13 @@ fn one_run(
     // Somebody else's server is not told apart from somebody else's disturbance.
     let foreign = subjects.origin.map(|_| busy.saturating_sub(ours).as_secs_f64() / elapsed.as_secs_f64());
     display.note(&describe(&figures, foreign));
-    note_disagreements(measured, &figures, before.zip(after));
+    note_disagreements(measured, &figures, before.as_ref().zip(after.as_ref()));
     if round > 0 {
         measured.latency = merged(&measured.latency, &outcome.tally)?;
         measured.rounds.push(figures);
+        // The second reading is itself a connection.
+        let opened = before.zip(after).map(|(before, after)| after.connections - before.connections - 1);
+        measured.origin_connections += opened.unwrap_or(0);
         measured.foreign_cores.extend(foreign);
     } else if figures.errors > 0 {
         measured.disagreements.push(format!(
@@ -145,7 +148,7 @@ fn plan(args: &LoadtestArgs, scenario: &Scenario, subject: &Subject, cores: Core
 }
 
 /// Holds the generator's counts against the origin's: each answer that was received was asked for, once.
-fn note_disagreements(measured: &mut Measured, figures: &Figures, stats: Option<(Snapshot, Snapshot)>) {
+fn note_disagreements(measured: &mut Measured, figures: &Figures, stats: Option<(&Snapshot, &Snapshot)>) {
     let Some((before, after)) = stats else { return };
     let asked = after.requests - before.requests;
     if figures.errors == 0 && asked != figures.requests_all {
@@ -156,8 +159,6 @@ fn note_disagreements(measured: &mut Measured, figures: &Figures, stats: Option<
     if after.bad_requests > before.bad_requests {
         measured.disagreements.push(format!("sent the origin a bad request: {}", after.last_bad_request));
     }
-    // The second reading is itself a connection.
-    measured.origin_connections += after.connections - before.connections - 1;
 }
 
 fn describe(figures: &Figures, foreign: Option<f64>) -> String {

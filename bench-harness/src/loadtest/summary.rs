@@ -120,12 +120,11 @@ fn notes(measured: &[Measured]) -> Vec<String> {
     let mut notes = noise(measured);
     for one in measured {
         let place = format!("{} {}", one.scenario.name, one.subject);
-        let requests: u64 = one.rounds.iter().map(|round| round.requests_all).sum();
-        let is_proxy = matches!(one.kind, Kind::Floor | Kind::Ringlane | Kind::Peer);
-        if is_proxy && one.origin_connections > requests / 10 {
-            let n = one.origin_connections;
+        if !one.kept_upstream_connections() {
+            let (n, requests) = (one.origin_connections, one.requests_all());
             notes.push(format!(
-                "unfair: {place}: {n} upstream connections for {requests} requests, few are reused"
+                "unfair: {place}: {n} new upstream connections for {requests} requests: it did not keep them, and no \
+                 target is judged by it"
             ));
         }
         for line in &one.disagreements {
