@@ -7,6 +7,7 @@ use crate::{
     echo::{self, EchoArgs},
     fault::{At, Result},
     floor::{self, FloorArgs},
+    guard::{self, CompareArgs},
     load::{self, options::LoadArgs, progress::Display},
     loadtest::{self, options::LoadtestArgs},
     report::{Figures, hgrm, table},
@@ -26,6 +27,8 @@ enum Command {
     Load(Box<LoadArgs>),
     /// Start origin and proxy, measure both, compare, report
     Loadtest(Box<LoadtestArgs>),
+    /// Hold a record of figures against an older one; exits 1 when one is worse than allowed
+    Compare(CompareArgs),
     /// Run the origin whose answers can be verified
     Echo(EchoArgs),
     /// Run the bare forwarder that proxies are measured against
@@ -41,6 +44,7 @@ impl Cli {
                 warn_of_debug_build();
                 loadtest::run(&args)
             }
+            Command::Compare(args) => Ok(guard::run(&args)),
             Command::Echo(args) => echo::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Floor(args) => floor::run(&args).map(|()| ExitCode::SUCCESS),
         }

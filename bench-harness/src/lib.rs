@@ -11,7 +11,7 @@
 //! In reading order: [`pattern`] (the bytes every body is made of), [`http`] (pure functions over bytes),
 //! [`runtime`], [`socket`] and [`stream`] (monoio, set up), [`echo`] (the origin), [`floor`] (the bare forwarder that a
 //! proxy is measured against), [`load`] (the load generator), [`report`] (what is written
-//! down), [`loadtest`] (all of it end to end, beside other proxies).
+//! down), [`loadtest`] (all of it end to end, beside other proxies), [`guard`] (what became worse since).
 //!
 //! *Invariant*: nothing here comes from the proxy's code. A judge that shares a parser with the accused shares its
 //! mistakes.
@@ -22,9 +22,11 @@ pub mod cpu;
 pub mod echo;
 pub mod fault;
 pub mod floor;
+pub mod guard;
 pub mod http;
 pub mod load;
 pub mod loadtest;
+pub mod memory;
 pub mod pattern;
 pub mod report;
 pub mod runtime;

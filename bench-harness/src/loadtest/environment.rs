@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{options::Peer, subject::find_program};
+use super::peer::Peer;
 use crate::runtime::{DriverChoice, Runtime};
 
 /// What a report begins with.
@@ -39,7 +39,7 @@ impl Environment {
             cores: cores.to_vec(),
             load_average: first_line("/proc/loadavg"),
             driver: driver.unwrap_or_else(|| "none".into()),
-            peers: peers.iter().filter_map(|&peer| version(peer)).collect(),
+            peers: peers.iter().filter_map(|&peer| peer.version()).collect(),
             debug_build: cfg!(debug_assertions),
         }
     }
@@ -88,13 +88,6 @@ fn commit() -> String {
     let changed =
         git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty());
     if changed { format!("{commit} with local changes") } else { commit }
-}
-
-/// `nginx -v` writes to standard error, `haproxy -v` to standard output; the first line says it.
-fn version(peer: Peer) -> Option<String> {
-    let output = Command::new(find_program(peer.program())?).arg("-v").output().ok()?;
-    let text = [output.stdout, output.stderr].concat();
-    String::from_utf8_lossy(&text).lines().next().map(str::to_owned)
 }
 
 /// The time now, in UTC, as `20260131-235959`.

@@ -1,7 +1,10 @@
 //! The project's performance targets, and what was measured beside each.
 use serde::Serialize;
 
-use super::measured::{Figure, Kind, Measured, Spread};
+use super::{
+    measured::{Figure, Kind, Measured, Spread},
+    noise,
+};
 
 /// What Ringlane is held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,20 @@ pub struct Verdict {
     pub ratio: Spread,
     /// Whether it is met.
     pub met: bool,
+    /// The machine was too noisy in that scenario to be sure.
+    pub noisy: bool,
+}
+
+impl Verdict {
+    /// Met or missed, in words.
+    pub fn word(&self) -> &'static str {
+        match (self.met, self.noisy) {
+            (true, false) => "met",
+            (true, true) => "met, noisy",
+            (false, false) => "MISSED",
+            (false, true) => "MISSED, noisy",
+        }
+    }
 }
 
 /// Judges Ringlane by every target whose scenario and rivals were measured.
@@ -91,46 +108,13 @@ fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
         Figure::P99 => "p99",
     };
     let what = format!("{}: {figure} / {}", goal.scenario, rival.subject);
-    Some(Verdict { what, target, ratio, met })
+    Some(Verdict { what, target, ratio, met, noisy: noise::is_noisy(measured, goal.scenario) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        load::tally::Tally,
-        loadtest::scenario::PRESETS,
-        report::{Figures, figures::Latency},
-    };
-
-    fn measured(scenario: &str, subject: &str, kind: Kind, cpu: &[f64]) -> Measured {
-        let rounds = cpu.iter().map(|&us| Figures {
-            connections: 1,
-            seconds: 1.0,
-            requests: 1,
-            requests_per_second: 1000.0 / us,
-            cpu_us_per_request: Some(us),
-            generator_cpu_us_per_request: 1.0,
-            latency_us: Latency { p50: 10, p99: us as u64, ..Latency::default() },
-            bytes: 0,
-            requests_all: 1,
-            connections_opened: 1,
-            errors: 0,
-            errors_by_kind: Default::default(),
-            error_examples: Vec::new(),
-        });
-        let preset = PRESETS.iter().find(|preset| preset.name == scenario).unwrap();
-        Measured {
-            scenario: preset.scenario(cpu.len()),
-            subject: subject.into(),
-            kind,
-            rounds: rounds.collect(),
-            origin_connections: 0,
-            disagreements: Vec::new(),
-            foreign_cores: Vec::new(),
-            latency: Tally::new().unwrap().latency,
-        }
-    }
+    use crate::loadtest::{measured::samples::measured, scenario::PRESETS};
 
     #[test]
     fn ratios_are_taken_round_by_round_against_the_better_peer() {

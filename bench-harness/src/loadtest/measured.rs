@@ -2,7 +2,7 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::scenario::Scenario;
+use super::{phases::Phase, scenario::Scenario};
 use crate::report::Figures;
 
 /// A proxy that opens more upstream connections than one for so many requests keeps none.
@@ -89,6 +89,12 @@ pub struct Measured {
     pub disagreements: Vec<String>,
     /// Cores' worth of CPU time that others used, round by round.
     pub foreign_cores: Vec<f64>,
+    /// Resident memory before any load, in bytes; None of what is not ours to look into.
+    pub memory_idle: Option<u64>,
+    /// Resident memory after the last round.
+    pub memory_after: Option<u64>,
+    /// Where the time went, by Ringlane's own histograms; the warm-up of each round included.
+    pub phases: Vec<Phase>,
     /// Latencies of all rounds together.
     #[serde(skip)]
     pub latency: Histogram<u64>,
@@ -125,6 +131,45 @@ impl Measured {
     pub fn ratio(&self, other: &Self, figure: Figure) -> Option<Spread> {
         let pairs = self.rounds.iter().zip(&other.rounds);
         Spread::of(pairs.filter_map(|(a, b)| Some(figure.of(a)? / figure.of(b)?)))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod samples {
+    use super::*;
+    use crate::{load::tally::Tally, loadtest::scenario::PRESETS, report::figures::Latency};
+
+    /// A subject whose CPU time per request was so in each round, and its rate and p99 in proportion.
+    pub(crate) fn measured(scenario: &str, subject: &str, kind: Kind, cpu: &[f64]) -> Measured {
+        let rounds = cpu.iter().map(|&us| Figures {
+            connections: 1,
+            seconds: 1.0,
+            requests: 1,
+            requests_per_second: 1000.0 / us,
+            cpu_us_per_request: Some(us),
+            generator_cpu_us_per_request: 1.0,
+            latency_us: Latency { p50: 10, p99: us as u64, ..Latency::default() },
+            bytes: 0,
+            requests_all: 1,
+            connections_opened: 1,
+            errors: 0,
+            errors_by_kind: Default::default(),
+            error_examples: Vec::new(),
+        });
+        let preset = PRESETS.iter().find(|preset| preset.name == scenario).unwrap();
+        Measured {
+            scenario: preset.scenario(cpu.len()),
+            subject: subject.into(),
+            kind,
+            rounds: rounds.collect(),
+            origin_connections: 0,
+            disagreements: Vec::new(),
+            foreign_cores: Vec::new(),
+            memory_idle: None,
+            memory_after: None,
+            phases: Vec::new(),
+            latency: Tally::new().unwrap().latency,
+        }
     }
 }
 

@@ -8,10 +8,14 @@
 mod environment;
 pub mod goals;
 pub mod measured;
+mod noise;
 pub mod options;
 mod origin;
+pub mod peer;
+pub mod phases;
 mod process;
 mod proxy_config;
+mod record;
 pub mod scenario;
 mod series;
 mod subject;
@@ -60,13 +64,17 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
     if cores.load.is_none() {
         eprintln!("WARNING: one core for everything: figures of the proxy and of the load mix");
     }
-    let subjects = Subjects::start(args, cores, &dir)?;
-    if let Some(core) = cores.load {
-        runtime::pin(core)?;
+    let mut measured = Vec::new();
+    // Scenarios with the same routes share their subjects; others need them started anew with another config.
+    for group in scenarios.chunk_by(|a, b| a.routes == b.routes) {
+        let routes = group.first().map_or(0, |scenario| scenario.routes);
+        let subjects = Subjects::start(args, cores, &dir, routes)?;
+        if let Some(core) = cores.load {
+            runtime::pin(core)?;
+        }
+        println!("measuring\n{}files in {}\n", subjects.describe(), dir.display());
+        measured.extend(series::run(args, group, &subjects, cores)?);
     }
-    println!("measuring\n{}files in {}\n", subjects.describe(), dir.display());
-    let measured = series::run(args, &scenarios, &subjects, cores)?;
-    drop(subjects);
 
     let goals = goals::judge(&measured);
     print!("{}", summary::text(&measured, &goals));
@@ -93,7 +101,7 @@ fn write_files(
         let path = dir.join(name);
         fs::write(&path, text).at(format!("cannot write {}", path.display()))
     };
-    let results = serde_json::json!({ "environment": environment, "results": measured, "goals": goals });
+    let results = record::json(environment, measured, goals);
     write("results.json", &(serde_json::to_string_pretty(&results).at("results as JSON")? + "\n"))?;
     write("summary.md", &summary::markdown(environment, measured, goals))?;
     for one in measured {

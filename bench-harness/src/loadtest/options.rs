@@ -1,8 +1,9 @@
 //! `ringlane-bench loadtest`: what is typed.
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::peer::Peer;
 use super::scenario::{PRESETS, Preset, Scenario};
 use crate::load::options::parse_duration;
 
@@ -54,36 +55,6 @@ pub struct LoadtestArgs {
     /// Where a directory for the results is made
     #[arg(long, value_name = "DIR", default_value = "target/loadtest")]
     pub out: PathBuf,
-}
-
-/// A proxy to compare with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Peer {
-    /// nginx
-    Nginx,
-    /// HAProxy
-    Haproxy,
-    /// HAProxy with `option splice-response`: long bodies pass through a pipe, without a copy
-    HaproxySplice,
-}
-
-impl Peer {
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx",
-            Self::Haproxy => "haproxy",
-            Self::HaproxySplice => "haproxy-splice",
-        }
-    }
-
-    /// The program it is.
-    pub fn program(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx",
-            Self::Haproxy | Self::HaproxySplice => "haproxy",
-        }
-    }
 }
 
 /// One word of `--scenario`.

@@ -80,10 +80,10 @@ impl Process {
     }
 
     /// Waits until it answers through to the origin.
-    pub(super) fn wait_until_it_answers(&mut self, address: SocketAddr) -> Result<()> {
+    pub(super) fn wait_until_it_answers(&mut self, address: SocketAddr, host: Option<&str>) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            let refused = match origin::answers(address) {
+            let refused = match origin::answers(address, host) {
                 Ok(()) => return Ok(()),
                 Err(fault) => fault,
             };
@@ -196,7 +196,8 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "echo no such option >&2; exit 3"]);
         let mut process = Process::start(command, &launch("ringlane-bench-test-early", &dir)).unwrap();
-        let fault = process.wait_until_it_answers("127.0.0.1:1".parse().unwrap()).unwrap_err().to_string();
+        let fault =
+            process.wait_until_it_answers("127.0.0.1:1".parse().unwrap(), None).unwrap_err().to_string();
         assert!(fault.contains("no such option") && fault.contains("exit status: 3"), "{fault}");
     }
 }

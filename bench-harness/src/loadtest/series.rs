@@ -6,8 +6,8 @@ use super::{
     Cores,
     measured::Measured,
     options::LoadtestArgs,
-    origin,
-    scenario::Scenario,
+    origin, phases,
+    scenario::{Scenario, asked_host},
     subject::{Subject, Subjects},
 };
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
         progress::Display,
         tally::Tally,
     },
+    memory,
     report::Figures,
     runtime::DriverChoice,
 };
@@ -46,8 +47,12 @@ pub(super) fn run(
     for scenario in scenarios {
         let mut measured =
             subjects.all.iter().map(|subject| begin(scenario, subject)).collect::<Result<Vec<_>>>()?;
+        let mut phases_before = Vec::new();
         // Round 0 warms caches, pools and the allocator, and is thrown away.
         for round in 0..=scenario.rounds {
+            if round == 1 {
+                phases_before = subjects.all.iter().map(phases_of).collect::<Result<Vec<_>>>()?;
+            }
             for (subject, measured) in subjects.all.iter().zip(&mut measured) {
                 display.next(label(scenario, subject, round));
                 let mut plan = plan(args, scenario, subject, cores)?;
@@ -57,10 +62,19 @@ pub(super) fn run(
                 one_run(&plan, round, subjects, measured, &mut display)?;
             }
         }
+        for ((subject, measured), before) in subjects.all.iter().zip(&mut measured).zip(&phases_before) {
+            measured.phases = phases::between(before, &phases_of(subject)?)?;
+            measured.memory_after = subject.pid.map(memory::process_tree).transpose()?;
+        }
         all.extend(measured);
     }
     display.finish();
     Ok(all)
+}
+
+/// Nothing of a subject without an admin listener.
+fn phases_of(subject: &Subject) -> Result<phases::Snapshot> {
+    subject.admin.map_or_else(|| Ok(phases::Snapshot::new()), phases::snapshot)
 }
 
 fn label(scenario: &Scenario, subject: &Subject, round: usize) -> String {
@@ -114,6 +128,9 @@ fn begin(scenario: &Scenario, subject: &Subject) -> Result<Measured> {
         origin_connections: 0,
         disagreements: Vec::new(),
         foreign_cores: Vec::new(),
+        memory_idle: subject.memory_idle,
+        memory_after: None,
+        phases: Vec::new(),
         latency: Tally::new()?.latency,
     })
 }
@@ -128,12 +145,16 @@ fn merged(sum: &hdrhistogram::Histogram<u64>, tally: &Tally) -> Result<hdrhistog
 fn plan(args: &LoadtestArgs, scenario: &Scenario, subject: &Subject, cores: Cores) -> Result<Plan> {
     let target = match &subject.url {
         Some(url) => parse_url(url)?,
-        None => Target { host: subject.address.to_string(), path: scenario.path() },
+        None => {
+            let host = asked_host(scenario.routes).unwrap_or_else(|| subject.address.to_string());
+            Target { host, path: scenario.path() }
+        }
     };
-    let known = known_body(&target.path, None);
+    let (method, upload) = (scenario.method(), scenario.upload_bytes);
+    let known = known_body(&target.path, upload);
     Ok(Plan {
         address: subject.address,
-        request: build_request("GET", &target, &[], None, scenario.new_connection),
+        request: build_request(method, &target, &[], upload, scenario.new_connection),
         to_head: false,
         expect: Expect { status: 200, body_bytes: known, pattern: known.is_some() },
         connections: scenario.connections,

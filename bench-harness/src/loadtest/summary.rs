@@ -5,14 +5,9 @@ use super::{
     environment::Environment,
     goals::Verdict,
     measured::{Figure, Kind, Measured, Spread},
+    noise,
 };
 use crate::report::table;
-
-/// Others that use more of the machine than this, in cores, make figures doubtful.
-const FOREIGN_CORES_MAX: f64 = 0.15;
-
-/// A spread of CPU times this wide, relative to its median, means that the machine did something else meanwhile.
-const NOISY_SPREAD: f64 = 0.35;
 
 const HEADER: &[&str] = &[
     "scenario",
@@ -109,7 +104,7 @@ fn goal_rows(goals: &[Verdict]) -> Vec<Vec<String>> {
             format!("{:.2}", goal.ratio.median),
             range(goal.ratio),
             goal.target.clone(),
-            if goal.met { "met" } else { "MISSED" }.to_owned(),
+            goal.word().to_owned(),
         ]
     };
     goals.iter().map(row).collect()
@@ -117,7 +112,7 @@ fn goal_rows(goals: &[Verdict]) -> Vec<Vec<String>> {
 
 /// What a reader of the table must know besides.
 fn notes(measured: &[Measured]) -> Vec<String> {
-    let mut notes = noise(measured);
+    let mut notes = noise::sentences(measured);
     for one in measured {
         let place = format!("{} {}", one.scenario.name, one.subject);
         if !one.kept_upstream_connections() {
@@ -134,26 +129,6 @@ fn notes(measured: &[Measured]) -> Vec<String> {
             let examples = round.error_examples.join("; ");
             notes.push(format!("ERROR: {place}, round {}: {}: {examples}", index + 1, round.errors_text()));
         }
-    }
-    notes
-}
-
-/// Whether the machine was quiet enough to tell.
-fn noise(measured: &[Measured]) -> Vec<String> {
-    let mut notes = Vec::new();
-    let foreign = Spread::of(measured.iter().flat_map(|one| one.foreign_cores.iter().copied()));
-    if let Some(foreign) = foreign.filter(|foreign| foreign.median > FOREIGN_CORES_MAX) {
-        let (median, range) = (foreign.median, range(foreign));
-        notes.push(format!(
-            "noisy: other processes used {median:.2} cores meanwhile ({range}): measure again alone"
-        ));
-    }
-    let wide = measured.iter().filter(|one| {
-        one.spread(Figure::Cpu).is_some_and(|cpu| cpu.max - cpu.min > NOISY_SPREAD * cpu.median)
-    });
-    let wide: Vec<_> = wide.map(|one| format!("{} {}", one.scenario.name, one.subject)).collect();
-    if !wide.is_empty() {
-        notes.push(format!("noisy: CPU per request differs widely between rounds of {}", wide.join(", ")));
     }
     notes
 }
