@@ -39,7 +39,7 @@ impl Environment {
             cores: cores.to_vec(),
             load_average: first_line("/proc/loadavg"),
             driver: driver.unwrap_or_else(|| "none".into()),
-            peers: peers.iter().filter_map(|&peer| peer.version()).collect(),
+            peers: versions(peers),
             debug_build: cfg!(debug_assertions),
         }
     }
@@ -65,6 +65,13 @@ impl Environment {
     pub(super) fn describe(&self) -> String {
         self.lines().iter().map(|(name, value)| format!("{name:<12}  {value}\n")).collect::<String>() + "\n"
     }
+}
+
+/// Of each program once, however many peers it is.
+fn versions(peers: &[Peer]) -> Vec<String> {
+    let mut versions: Vec<_> = peers.iter().filter_map(|&peer| peer.version()).collect();
+    versions.dedup();
+    versions
 }
 
 fn first_line(path: &str) -> String {

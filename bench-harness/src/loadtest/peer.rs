@@ -80,9 +80,11 @@ impl Peer {
             Self::Envoy => "--version",
             Self::Caddy => "version",
         };
-        let output = Command::new(find_program(self.program())?).arg(argument).output().ok()?;
+        let program = find_program(self.program())?;
+        let output = Command::new(&program).arg(argument).output().ok()?;
         let text = [output.stdout, output.stderr].concat();
-        let text = String::from_utf8_lossy(&text);
+        // Envoy begins with the path that it was started by, which is nobody's business.
+        let text = String::from_utf8_lossy(&text).replace(&*program.to_string_lossy(), self.program());
         let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
         let named = line.to_lowercase().contains(self.program());
         Some(if named { line.to_owned() } else { format!("{} {line}", self.name()) })
