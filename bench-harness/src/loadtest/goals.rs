@@ -111,12 +111,8 @@ mod tests {
             cpu_us_per_request: Some(us),
             generator_cpu_us_per_request: 1.0,
             latency_us: Latency { p50: 10, p99: us as u64, ..Latency::default() },
-            bytes: 0,
             requests_all: 1,
-            connections_opened: 1,
-            errors: 0,
-            errors_by_kind: Default::default(),
-            error_examples: Vec::new(),
+            ..Figures::default()
         });
         let preset = PRESETS.iter().find(|preset| preset.name == scenario).unwrap();
         Measured {

@@ -15,14 +15,12 @@ use crate::{
     echo::stats::Snapshot,
     fault::Result,
     load::{
-        self, Expect, Plan,
+        self, Plan, Request,
         options::{Target, parse_url},
-        plan::{build_request, known_body},
         progress::Display,
         tally::Tally,
     },
     report::Figures,
-    runtime::DriverChoice,
 };
 
 /// A request that takes longer has failed.
@@ -127,20 +125,15 @@ fn plan(args: &LoadtestArgs, scenario: &Scenario, subject: &Subject, cores: Core
         Some(url) => parse_url(url)?,
         None => Target { host: subject.address.to_string(), path: scenario.path() },
     };
-    let known = known_body(&target.path, None);
     Ok(Plan {
-        address: subject.address,
-        request: build_request("GET", &target, &[], None, scenario.new_connection),
-        to_head: false,
-        expect: Expect { status: 200, body_bytes: known, pattern: known.is_some() },
         connections: scenario.connections,
         new_connection: scenario.new_connection,
         duration: args.duration,
         warmup: args.warmup,
         timeout: REQUEST_TIMEOUT,
         cores: cores.load.into_iter().collect(),
-        driver: DriverChoice::Auto,
         pids: subject.pid.into_iter().collect(),
+        ..Plan::of(subject.address, Request::get(&target, scenario.new_connection))
     })
 }
 
