@@ -48,6 +48,7 @@ const GOALS: &[Goal] = &[
     goal("13b-64", Figure::Rate, Against::Direct, Limit::BestRoundAtLeast(0.92)),
     goal("13b-64", Figure::P99, Against::BestPeer, Limit::AtMost(0.80)),
     goal("13b-1024", Figure::P99, Against::BestPeer, Limit::AtMost(0.80)),
+    goal("open-256", Figure::P999, Against::BestPeer, Limit::AtMost(0.80)),
     goal("13b-1", Figure::P50, Against::BestPeer, Limit::AtMost(1.00)),
 ];
 
@@ -106,6 +107,7 @@ fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
         Figure::Rate => "throughput",
         Figure::P50 => "p50",
         Figure::P99 => "p99",
+        Figure::P999 => "p99.9",
     };
     let what = format!("{}: {figure} / {}", goal.scenario, rival.subject);
     Some(Verdict { what, target, ratio, met, noisy: noise::is_noisy(measured, goal.scenario) })

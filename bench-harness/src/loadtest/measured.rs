@@ -3,7 +3,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::{phases::Phase, scenario::Scenario};
-use crate::report::Figures;
+use crate::report::{Figures, figures::Latency};
 
 /// A proxy that opens more upstream connections than one for so many requests keeps none.
 const REQUESTS_PER_NEW_CONNECTION_MIN: u64 = 100;
@@ -46,6 +46,21 @@ impl Spread {
     }
 }
 
+/// One second of a round, or less at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Second {
+    /// The round, from 1.
+    pub round: usize,
+    /// When it began, in seconds from the begin of the round.
+    pub from: f64,
+    /// How long it was, in seconds.
+    pub length: f64,
+    /// Responses that ended in it.
+    pub requests: u64,
+    /// How long they took.
+    pub latency_us: Latency,
+}
+
 /// A figure that subjects are compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,6 +73,8 @@ pub enum Figure {
     P50,
     /// 99th percentile.
     P99,
+    /// 99.9th percentile.
+    P999,
 }
 
 impl Figure {
@@ -68,6 +85,7 @@ impl Figure {
             Self::Rate => Some(round.requests_per_second),
             Self::P50 => Some(round.latency_us.p50 as f64),
             Self::P99 => Some(round.latency_us.p99 as f64),
+            Self::P999 => Some(round.latency_us.p999 as f64),
         }
     }
 }
@@ -95,6 +113,8 @@ pub struct Measured {
     pub memory_after: Option<u64>,
     /// Where the time went, by Ringlane's own histograms; the warm-up of each round included.
     pub phases: Vec<Phase>,
+    /// Second by second of the rounds.
+    pub seconds: Vec<Second>,
     /// Latencies of all rounds together.
     #[serde(skip)]
     pub latency: Histogram<u64>,
@@ -137,7 +157,7 @@ impl Measured {
 #[cfg(test)]
 pub(crate) mod samples {
     use super::*;
-    use crate::{load::tally::Tally, loadtest::scenario::PRESETS, report::figures::Latency};
+    use crate::{load::tally::Tally, loadtest::scenario::PRESETS};
 
     /// A subject whose CPU time per request was so in each round, and its rate and p99 in proportion.
     pub(crate) fn measured(scenario: &str, subject: &str, kind: Kind, cpu: &[f64]) -> Measured {
@@ -149,12 +169,8 @@ pub(crate) mod samples {
             cpu_us_per_request: Some(us),
             generator_cpu_us_per_request: 1.0,
             latency_us: Latency { p50: 10, p99: us as u64, ..Latency::default() },
-            bytes: 0,
             requests_all: 1,
-            connections_opened: 1,
-            errors: 0,
-            errors_by_kind: Default::default(),
-            error_examples: Vec::new(),
+            ..Figures::default()
         });
         let preset = PRESETS.iter().find(|preset| preset.name == scenario).unwrap();
         Measured {
@@ -168,6 +184,7 @@ pub(crate) mod samples {
             memory_idle: None,
             memory_after: None,
             phases: Vec::new(),
+            seconds: Vec::new(),
             latency: Tally::new().unwrap().latency,
         }
     }

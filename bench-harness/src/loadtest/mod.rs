@@ -13,6 +13,7 @@ pub mod options;
 mod origin;
 pub mod peer;
 pub mod phases;
+mod plans;
 mod process;
 mod proxy_config;
 mod record;

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::peer::Peer;
 use super::scenario::{PRESETS, Preset, Scenario};
-use crate::load::options::parse_duration;
+use crate::load::options::{parse_duration, parse_rate};
 
 /// Rounds without `--rounds`; a preset may ask for more.
 const ROUNDS: usize = 3;
@@ -31,6 +31,9 @@ pub struct LoadtestArgs {
     /// Presets instead of --connections and --body-bytes: all, or a list of their names
     #[arg(long, value_delimiter = ',', value_name = "NAME,..", value_parser = parse_scenario)]
     pub scenario: Vec<ScenarioChoice>,
+    /// Requests per second of the open-loop preset; by default half of what the slowest fast peer can do
+    #[arg(long, value_name = "R/s", value_parser = parse_rate)]
+    pub rate: Option<f64>,
     /// Drive this URL only; starts nothing
     #[arg(long, value_name = "URL", conflicts_with_all = ["peers", "floor", "epoll", "scenario"])]
     pub target: Option<String>,

@@ -54,6 +54,9 @@ fn figures_of(one: &Measured, measured: &[Measured]) -> Vec<Figure> {
     add("requests per second", Kind::Rate, one.spread(Of::Rate));
     add("p50", Kind::Latency, one.spread(Of::P50));
     add("p99", Kind::Latency, one.spread(Of::P99));
+    if one.scenario.open {
+        add("p99.9", Kind::Latency, one.spread(Of::P999));
+    }
     let memory = |bytes: Option<u64>| Spread::of(bytes.map(|bytes| bytes as f64));
     add("memory at idle", Kind::Memory, memory(one.memory_idle));
     add("memory after the run", Kind::Memory, memory(one.memory_after));

@@ -19,6 +19,10 @@ pub struct Scenario {
     pub connections: usize,
     /// A new connection for each request.
     pub new_connection: bool,
+    /// Several kinds of requests, those of [`MIX`], instead of one.
+    pub mixed: bool,
+    /// Requests at a constant rate instead of one after the other.
+    pub open: bool,
     /// Routes that the proxies have, each for a host of its own; 0: one for everything.
     pub routes: usize,
     /// How often each subject is measured.
@@ -35,6 +39,8 @@ pub struct Preset {
     upload_bytes: Option<usize>,
     connections: usize,
     new_connection: bool,
+    mixed: bool,
+    open: bool,
     routes: usize,
     /// Fewer rounds say nothing.
     pub rounds_min: usize,
@@ -48,6 +54,8 @@ const SMALL: Preset = Preset {
     upload_bytes: None,
     connections: 1,
     new_connection: false,
+    mixed: false,
+    open: false,
     routes: 0,
     rounds_min: ROUNDS_MIN,
 };
@@ -82,6 +90,14 @@ pub const PRESETS: &[Preset] = &[
         new_connection: true,
         ..SMALL
     },
+    Preset { name: "mixed-64", title: "mixed sizes, 64 connections", connections: 64, mixed: true, ..SMALL },
+    Preset {
+        name: "open-256",
+        title: "13 B at a constant rate (open loop), 256 connections",
+        connections: 256,
+        open: true,
+        ..SMALL
+    },
     Preset {
         name: "routes-1000",
         title: "13 B, 256 connections, 1,000 routes by host",
@@ -101,6 +117,8 @@ impl Preset {
             upload_bytes: self.upload_bytes,
             connections: self.connections,
             new_connection: self.new_connection,
+            mixed: self.mixed,
+            open: self.open,
             routes: self.routes,
             rounds,
         }
@@ -130,14 +148,50 @@ impl Scenario {
         }
     }
 
-    /// The method.
-    pub fn method(&self) -> &'static str {
-        if self.upload_bytes.is_some() { "POST" } else { "GET" }
+    /// What is asked for; at least one kind of request.
+    pub fn asks(&self) -> Vec<Ask> {
+        match (self.mixed, self.upload_bytes) {
+            (true, _) => MIX.iter().map(|(weight, ask)| Ask { weight: *weight, ..ask() }).collect(),
+            (false, Some(bytes)) => vec![Ask::upload(bytes)],
+            (false, None) => vec![Ask::get(self.body_bytes)],
+        }
+    }
+}
+
+/// One kind of request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Its share, relative to the others of a scenario.
+    pub weight: u32,
+    /// Length of the request body; None: a GET.
+    pub upload_bytes: Option<usize>,
+    /// The path of the origin.
+    pub path: String,
+}
+
+/// In a hundred requests: what a site of pages, pictures and forms is asked for, with one download.
+const MIX: [(u32, fn() -> Ask); 6] = [
+    (40, || Ask::get(512)),
+    (30, || Ask::get(4 << 10)),
+    (20, || Ask::get(16 << 10)),
+    (5, || Ask::upload(4 << 10)),
+    (4, || Ask::get(128 << 10)),
+    (1, || Ask::get(1 << 20)),
+];
+
+impl Ask {
+    /// For a body of so many bytes.
+    pub fn get(bytes: u64) -> Self {
+        Self { weight: 1, upload_bytes: None, path: format!("/bytes/{bytes}") }
     }
 
-    /// The path of the origin that answers so.
-    pub fn path(&self) -> String {
-        if self.upload_bytes.is_some() { "/upload".into() } else { format!("/bytes/{}", self.body_bytes) }
+    fn upload(bytes: usize) -> Self {
+        Self { weight: 1, upload_bytes: Some(bytes), path: "/upload".into() }
+    }
+
+    /// Its method.
+    pub fn method(&self) -> &'static str {
+        if self.upload_bytes.is_some() { "POST" } else { "GET" }
     }
 }
 
@@ -162,6 +216,13 @@ mod tests {
         let mut routes: Vec<_> = PRESETS.iter().map(|preset| preset.routes).collect();
         routes.dedup();
         assert_eq!(routes, [0, 1000], "each change of routes restarts every subject");
+    }
+
+    #[test]
+    fn the_mix_is_of_a_hundred() {
+        let mixed = PRESETS.iter().find(|preset| preset.mixed).unwrap().scenario(1);
+        assert_eq!(mixed.asks().iter().map(|ask| ask.weight).sum::<u32>(), 100);
+        assert_eq!(mixed.asks().iter().filter(|ask| ask.method() == "POST").count(), 1);
     }
 
     #[test]
