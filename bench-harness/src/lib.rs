@@ -27,6 +27,7 @@ pub mod http;
 pub mod load;
 pub mod loadtest;
 pub mod memory;
+pub mod page;
 pub mod pattern;
 pub mod report;
 pub mod runtime;

@@ -65,7 +65,7 @@ fn it_measures_reports_and_cleans_up() {
         assert_eq!(one["disagreements"].as_array().unwrap().len(), 0, "{one}");
         assert!(one["rounds"][0]["requests"].as_u64().unwrap() > 0);
     }
-    assert!(fs::read_to_string(dir.join("summary.md")).unwrap().contains("| 13b-2 | floor |"));
+    assert!(fs::read_to_string(dir.join("report.md")).unwrap().contains("| floor | "));
     assert!(fs::read_to_string(dir.join("13b-1-direct.hgrm")).unwrap().contains("#[Max"));
 }
 

@@ -19,15 +19,21 @@ pub(super) struct Environment {
     pub(super) kernel: String,
     pub(super) cpu: String,
     pub(super) cores: Vec<usize>,
+    pub(super) memory: String,
     pub(super) load_average: String,
+    /// The load generator's and the floor's.
     pub(super) driver: String,
+    /// Ringlane's own, by subject.
+    pub(super) drivers: Vec<(String, String)>,
+    /// How each subject was started.
+    pub(super) commands: Vec<(String, String)>,
     pub(super) peers: Vec<String>,
     pub(super) debug_build: bool,
 }
 
 impl Environment {
     pub(super) fn read(cores: &[usize], peers: &[Peer]) -> Self {
-        // What is known of the ring is what this process gets; the proxy prints its own into its log.
+        // What this process gets; Ringlane is asked for its own once it runs.
         let driver = std::thread::spawn(|| Runtime::new(DriverChoice::Auto).map(|r| r.driver().to_string()));
         let driver = driver.join().ok().and_then(|result| result.ok());
         Self {
@@ -37,8 +43,11 @@ impl Environment {
             kernel: first_line("/proc/sys/kernel/osrelease"),
             cpu: cpu_model(),
             cores: cores.to_vec(),
+            memory: first_line("/proc/meminfo").trim_start_matches("MemTotal:").trim().to_owned(),
             load_average: first_line("/proc/loadavg"),
             driver: driver.unwrap_or_else(|| "none".into()),
+            drivers: Vec::new(),
+            commands: Vec::new(),
             peers: versions(peers),
             debug_build: cfg!(debug_assertions),
         }
@@ -52,9 +61,11 @@ impl Environment {
             ("commit", self.commit.clone()),
             ("kernel", self.kernel.clone()),
             ("cpu", format!("{}, cores {:?}", self.cpu, self.cores)),
+            ("memory", self.memory.clone()),
             ("load average", self.load_average.clone()),
-            ("driver", self.driver.clone()),
+            ("driver", format!("load generator and floor: {}", self.driver)),
         ];
+        lines.extend(self.drivers.iter().map(|(name, driver)| ("driver", format!("{name}: {driver}"))));
         lines.extend(self.peers.iter().map(|peer| ("peer", peer.clone())));
         if self.debug_build {
             lines.push(("WARNING", "debug build: figures mean nothing".into()));

@@ -84,6 +84,16 @@ pub fn judge(measured: &[Measured]) -> Vec<Verdict> {
     GOALS.iter().filter_map(|goal| judge_one(goal, measured)).collect()
 }
 
+/// The peer with the smallest median among those that kept their upstream connections.
+pub(super) fn best_peer<'a>(
+    of_scenario: impl IntoIterator<Item = &'a Measured>,
+    figure: Figure,
+) -> Option<&'a Measured> {
+    let median = |m: &&Measured| m.spread(figure).map_or(f64::INFINITY, |spread| spread.median);
+    let fair = |m: &&Measured| m.kind == Kind::Peer && m.kept_upstream_connections();
+    of_scenario.into_iter().filter(fair).min_by(|a, b| median(a).total_cmp(&median(b)))
+}
+
 fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
     let of_scenario = || measured.iter().filter(|m| m.scenario.name == goal.scenario);
     // The first of its kind: Ringlane on epoll comes second and has no targets.
@@ -91,11 +101,7 @@ fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
     let rival = match goal.against {
         Against::Floor => first(Kind::Floor)?,
         Against::Direct => first(Kind::Direct)?,
-        Against::BestPeer => {
-            let median = |m: &&Measured| m.spread(goal.figure).map_or(f64::INFINITY, |spread| spread.median);
-            let fair = |m: &&Measured| m.kind == Kind::Peer && m.kept_upstream_connections();
-            of_scenario().filter(fair).min_by(|a, b| median(a).total_cmp(&median(b)))?
-        }
+        Against::BestPeer => best_peer(of_scenario(), goal.figure)?,
     };
     let ratio = first(Kind::Ringlane)?.ratio(rival, goal.figure)?;
     let (target, met) = match goal.limit {

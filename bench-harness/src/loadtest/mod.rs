@@ -3,8 +3,9 @@
 //! ```text
 //!   options ──► scenarios  x  subjects (direct, floor, ringlane, nginx, haproxy; each a child process)
 //!                  └─────── series: for each scenario, rounds of one run per subject, in turn
-//!                              └──► measured ──► goals (ratios beside targets) ──► summary (table, Markdown, JSON)
+//!                              └──► measured ──► goals (ratios beside targets) ──► summary (terminal), document (HTML, Markdown), record (JSON)
 //! ```
+mod document;
 mod environment;
 pub mod goals;
 pub mod measured;
@@ -18,12 +19,19 @@ mod process;
 mod proxy_config;
 mod record;
 pub mod scenario;
+mod section;
 mod series;
 mod subject;
 mod summary;
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use document::Results;
 use environment::Environment;
 use measured::Measured;
 use options::LoadtestArgs;
@@ -31,6 +39,7 @@ use subject::Subjects;
 
 use crate::{
     fault::{At, Result},
+    page::{html, markdown},
     report::hgrm,
     runtime, socket,
 };
@@ -60,7 +69,7 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
     let allowed = runtime::allowed_cores();
     let cores = Cores::of(&allowed);
     let dir = create_dir(args)?;
-    let environment = Environment::read(&allowed, &args.peers);
+    let mut environment = Environment::read(&allowed, &args.peers);
     print!("{}", environment.describe());
     if cores.load.is_none() {
         eprintln!("WARNING: one core for everything: figures of the proxy and of the load mix");
@@ -73,6 +82,8 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
         if let Some(core) = cores.load {
             runtime::pin(core)?;
         }
+        environment.commands = subjects.commands();
+        environment.drivers = subjects.drivers()?;
         println!("measuring\n{}files in {}\n", subjects.describe(), dir.display());
         measured.extend(series::run(args, group, &subjects, cores)?);
     }
@@ -80,7 +91,8 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
     let goals = goals::judge(&measured);
     print!("{}", summary::text(&measured, &goals));
     write_files(&dir, &environment, &measured, &goals)?;
-    println!("\nwritten to {}", dir.display());
+    point_latest_at(&dir);
+    println!("\nfigures in {}\npage    file://{}", dir.display(), dir.join("report.html").display());
     let failed = measured.iter().any(|m| m.errors() > 0);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -92,8 +104,20 @@ fn create_dir(args: &LoadtestArgs) -> Result<PathBuf> {
     dir.canonicalize().at(dir.display())
 }
 
+/// `latest` beside the directory: a link that always leads to a whole report. Without it nothing is lost.
+fn point_latest_at(dir: &Path) {
+    let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else { return };
+    // Made under another name and renamed, so that nobody finds it missing.
+    let new = parent.join(format!(".latest-{}", std::process::id()));
+    let linked = symlink(name, &new).and_then(|()| fs::rename(&new, parent.join("latest")));
+    if let Err(error) = linked {
+        let _ = fs::remove_file(&new);
+        eprintln!("cannot link {} to the report: {error}", parent.join("latest").display());
+    }
+}
+
 fn write_files(
-    dir: &std::path::Path,
+    dir: &Path,
     environment: &Environment,
     measured: &[Measured],
     goals: &[goals::Verdict],
@@ -104,7 +128,9 @@ fn write_files(
     };
     let results = record::json(environment, measured, goals);
     write("results.json", &(serde_json::to_string_pretty(&results).at("results as JSON")? + "\n"))?;
-    write("summary.md", &summary::markdown(environment, measured, goals))?;
+    let document = document::build(&Results { environment, measured, goals })?;
+    write("report.html", &html::render(&document))?;
+    write("report.md", &markdown::render(&document))?;
     for one in measured {
         write(&format!("{}-{}.hgrm", one.scenario.name, one.subject), &hgrm::render(&one.latency))?;
     }

@@ -24,6 +24,7 @@ pub(super) struct Process {
     name: String,
     child: Child,
     log: PathBuf,
+    command: String,
 }
 
 /// How a child is started.
@@ -52,10 +53,11 @@ impl Process {
         }
         // Its own group, so that ending it ends what it started, and a Ctrl-C here does not reach it first.
         command.process_group(0);
+        let typed = describe(&command, launch);
         prepare(&mut command, launch.core, launch.death_signal);
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().at(format!("cannot start {} ({program})", launch.name))?;
-        Ok(Self { name: launch.name.to_owned(), child, log })
+        Ok(Self { name: launch.name.to_owned(), child, log, command: typed })
     }
 
     /// Starts a subcommand of this very program, which prints where it listens; returns the address.
@@ -72,6 +74,11 @@ impl Process {
             Some(address) => Ok((process, address)),
             None => Err(process.failure("ended before it listened")),
         }
+    }
+
+    /// How it was started, as it would be typed in the directory of its files.
+    pub(super) fn command(&self) -> &str {
+        &self.command
     }
 
     /// Its process id.
@@ -129,6 +136,16 @@ impl Drop for Process {
             thread::sleep(POLL);
         }
     }
+}
+
+/// Without directories: where a program and its files were is no part of a result.
+fn describe(command: &Command, launch: &Launch<'_>) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let dir = launch.dir.display().to_string();
+    let words = std::iter::once(program).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy().replace(&dir, ".")).collect();
+    let pinned = launch.core.map_or(String::new(), |core| format!("taskset -c {core} "));
+    pinned + &words.join(" ")
 }
 
 /// Pins the child and ties its life to ours, between fork and exec.

@@ -33,6 +33,8 @@ pub(super) struct Subject {
     pub(super) pid: Option<u32>,
     /// Where Ringlane tells about itself.
     pub(super) admin: Option<SocketAddr>,
+    /// How it was started.
+    pub(super) command: String,
     /// Resident memory before it was asked for anything but to show that it works.
     pub(super) memory_idle: Option<u64>,
     /// Set for an external target: the URL as it was typed.
@@ -58,6 +60,7 @@ impl Subjects {
                 address: resolve(&parse_url(url)?.host)?,
                 pid: None,
                 admin: None,
+                command: String::new(),
                 memory_idle: None,
                 url: Some(url.clone()),
                 _process: None,
@@ -101,6 +104,24 @@ impl Subjects {
         self.all.iter().map(line).collect()
     }
 
+    /// Name and command line of each.
+    pub(super) fn commands(&self) -> Vec<(String, String)> {
+        self.all.iter().map(|subject| (subject.name.clone(), subject.command.clone())).collect()
+    }
+
+    /// Driver and ring flags of each that tells, in its own words.
+    pub(super) fn drivers(&self) -> Result<Vec<(String, String)>> {
+        let mut drivers = Vec::new();
+        for subject in &self.all {
+            let Some(admin) = subject.admin else { continue };
+            let metrics = origin::get(admin, None, "/metrics")?;
+            let info = metrics.lines().find(|line| line.starts_with("ringlane_info{"));
+            let driver = info.and_then(|line| line.split_once("driver=\"")?.1.split('"').next());
+            drivers.push((subject.name.clone(), driver.unwrap_or("unknown").to_owned()));
+        }
+        Ok(drivers)
+    }
+
     /// CPU time that this process and everything it started used so far.
     pub(super) fn cpu_time(&self) -> Result<Duration> {
         let pids = self.all.iter().filter_map(|subject| subject.pid);
@@ -132,6 +153,7 @@ impl Starter<'_> {
             address,
             pid: Some(pid),
             admin: None,
+            command: process.command().to_owned(),
             memory_idle: Some(memory::process_tree(pid)?),
             url: None,
             _process: Some(process),

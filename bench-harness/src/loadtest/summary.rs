@@ -1,8 +1,7 @@
-//! The report for people: tables on the terminal, the same as Markdown.
+//! The report on the terminal: tables and what must be known besides.
 use std::fmt::Write;
 
 use super::{
-    environment::Environment,
     goals::Verdict,
     measured::{Figure, Kind, Measured, Spread},
     noise,
@@ -35,27 +34,6 @@ pub(super) fn text(measured: &[Measured], goals: &[Verdict]) -> String {
     if !goals.is_empty() {
         text.push('\n');
         text.push_str(&table::render(GOAL_HEADER, &goal_rows(goals)));
-    }
-    text
-}
-
-/// The whole report as Markdown.
-pub(super) fn markdown(environment: &Environment, measured: &[Measured], goals: &[Verdict]) -> String {
-    let mut text = String::from("# Load test\n\n");
-    for (name, value) in environment.lines() {
-        let _ = writeln!(text, "- {name}: `{value}`");
-    }
-    text.push_str(
-        "\nClosed loop. Medians over the rounds, which were interleaved; latencies of all rounds together. CPU time is \
-         that of the target's processes, for `direct` that of the origin.\n\n",
-    );
-    text.push_str(&table::markdown(HEADER, &rows(measured)));
-    for line in notes(measured) {
-        let _ = writeln!(text, "\n{line}");
-    }
-    if !goals.is_empty() {
-        text.push_str("\n## Targets\n\nRatios are taken round by round; the median counts.\n\n");
-        text.push_str(&table::markdown(GOAL_HEADER, &goal_rows(goals)));
     }
     text
 }
@@ -113,6 +91,13 @@ fn goal_rows(goals: &[Verdict]) -> Vec<Vec<String>> {
 /// What a reader of the table must know besides.
 fn notes(measured: &[Measured]) -> Vec<String> {
     let mut notes = noise::sentences(measured);
+    notes.extend(faults(measured));
+    notes
+}
+
+/// What was wrong with the measured, in sentences.
+pub(super) fn faults(measured: &[Measured]) -> Vec<String> {
+    let mut notes = Vec::new();
     for one in measured {
         let place = format!("{} {}", one.scenario.name, one.subject);
         if !one.kept_upstream_connections() {
