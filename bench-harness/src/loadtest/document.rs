@@ -1,6 +1,6 @@
 //! The report of a load test as a document: what was met, all figures, and where they are from.
 use super::{
-    environment::Environment,
+    environment::{Environment, readable},
     goals::Verdict,
     measured::{Figure, Kind, Measured, Spread},
     noise,
@@ -44,7 +44,10 @@ pub(super) fn build(results: &Results<'_>) -> Result<Document> {
         title: "Ringlane load test".into(),
         subtitle: format!(
             "{} UTC, commit {}, on {}, Linux {}",
-            environment.date, environment.commit, environment.cpu, environment.kernel
+            readable(&environment.date),
+            environment.commit,
+            environment.cpu,
+            environment.kernel
         ),
         blocks,
     })
@@ -109,7 +112,7 @@ fn overview(measured: &[Measured]) -> Table {
     }
     let mut header = vec!["scenario".to_owned()];
     header.extend(subjects.iter().map(|&name| name.to_owned()));
-    header.extend(["ringlane / floor", "ringlane / best peer"].map(String::from));
+    header.extend(["Ringlane / floor", "Ringlane / best peer"].map(String::from));
     let rows = measured.chunk_by(|a, b| a.scenario.name == b.scenario.name).map(|of_scenario| {
         let cpu = |name: &str| {
             let one = of_scenario.iter().find(|one| one.subject == name);
@@ -159,7 +162,9 @@ fn reading(measured: &[Measured]) -> Vec<Block> {
 }
 
 fn surroundings(environment: &Environment) -> Vec<Block> {
-    let rows = environment.lines().into_iter().map(|(name, value)| vec![name.into(), value.into()]);
+    // The command stands below, with the others.
+    let lines = environment.lines().into_iter().filter(|(name, _)| *name != "command");
+    let rows = lines.map(|(name, value)| vec![name.into(), value.into()]);
     let header = ["what", "which"].map(String::from).into();
     let mut blocks = vec![
         Block::Section("Machine and programs".into()),

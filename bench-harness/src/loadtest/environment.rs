@@ -56,7 +56,7 @@ impl Environment {
     /// Name and value of each line.
     pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = vec![
-            ("date", format!("{} UTC", self.date)),
+            ("date", format!("{} UTC", readable(&self.date))),
             ("command", self.command.clone()),
             ("commit", self.commit.clone()),
             ("kernel", self.kernel.clone()),
@@ -108,6 +108,17 @@ fn commit() -> String {
     if changed { format!("{commit} with local changes") } else { commit }
 }
 
+/// `2026-01-31 23:59:59` of `20260131-235959`.
+pub(super) fn readable(timestamp: &str) -> String {
+    const SEPARATORS: [(usize, char); 4] = [(4, '-'), (6, '-'), (11, ':'), (13, ':')];
+    let mut text = String::new();
+    for (index, character) in timestamp.chars().enumerate() {
+        text.extend(SEPARATORS.iter().filter(|(at, _)| *at == index).map(|(_, separator)| separator));
+        text.push(if character == '-' { ' ' } else { character });
+    }
+    text
+}
+
 /// The time now, in UTC, as `20260131-235959`.
 pub(super) fn timestamp() -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -130,7 +141,12 @@ fn format_time(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::format_time;
+    use super::*;
+
+    #[test]
+    fn dates_are_readable() {
+        assert_eq!(readable("20260131-235959"), "2026-01-31 23:59:59");
+    }
 
     #[test]
     fn times_are_dates() {

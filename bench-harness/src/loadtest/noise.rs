@@ -22,7 +22,15 @@ pub(super) fn sentences(measured: &[Measured]) -> Vec<String> {
             foreign.median, foreign.min, foreign.max
         ));
     }
-    sentences.extend(measured.iter().filter_map(of_reference));
+    let references: Vec<_> = measured.iter().filter_map(of_reference).collect();
+    if !references.is_empty() {
+        sentences.push(format!(
+            "too noisy to tell: figures that only the machine can change differ between rounds by more than {:.0} % of \
+             their median: {}",
+            REFERENCE_SPREAD_MAX * 100.0,
+            references.join(", ")
+        ));
+    }
     let wide = measured.iter().filter(|one| {
         !is_reference(one) && spread(one, Figure::Cpu).is_some_and(|share| share > SUBJECT_SPREAD_MAX)
     });
@@ -61,13 +69,7 @@ fn is_reference(one: &Measured) -> bool {
 fn of_reference(one: &Measured) -> Option<String> {
     let (figure, name) = reference_figure(one)?;
     let share = spread(one, figure).filter(|&share| share > REFERENCE_SPREAD_MAX)?;
-    Some(format!(
-        "too noisy to tell: in {} the {name} of {} itself differs between rounds by {:.0} % of its median (bound {:.0} %)",
-        one.scenario.name,
-        one.subject,
-        share * 100.0,
-        REFERENCE_SPREAD_MAX * 100.0
-    ))
+    Some(format!("{} {} {name} ({:.0} %)", one.scenario.name, one.subject, share * 100.0))
 }
 
 /// The distance from smallest to largest, relative to the median.

@@ -128,8 +128,7 @@ fn charts(measured: &[Measured]) -> Result<Vec<Chart>> {
     push_bars(&mut charts, "CPU time per request, median with min and max", cpu.collect())?;
     let direct = measured.iter().find(|one| one.kind == Kind::Direct);
     if let Some(direct) = direct.filter(|one| !one.scenario.open) {
-        let ratio =
-            ordered.iter().filter_map(|one| Some(bar(one, one.ratio(direct, Figure::Rate)?, "of direct")));
+        let ratio = ordered.iter().filter_map(|one| Some(bar(one, one.ratio(direct, Figure::Rate)?, "")));
         push_bars(&mut charts, "Throughput against direct, median with min and max", ratio.collect())?;
     }
     push_bars(
@@ -148,7 +147,7 @@ fn push_bars(charts: &mut Vec<Chart>, title: &str, bars: Vec<Bar>) -> Result<()>
 }
 
 fn bar(one: &Measured, spread: Spread, unit: &str) -> Bar {
-    let label = format!("{:.2} {unit}", spread.median);
+    let label = format!("{:.2} {unit}", spread.median).trim_end().to_owned();
     Bar { series: series(one), value: spread.median, range: Some((spread.min, spread.max)), label }
 }
 

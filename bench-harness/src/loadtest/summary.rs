@@ -111,7 +111,9 @@ pub(super) fn faults(measured: &[Measured]) -> Vec<String> {
             notes.push(format!("ERROR: {place}: {line}"));
         }
         for (index, round) in one.rounds.iter().enumerate().filter(|(_, round)| round.errors > 0) {
-            let examples = round.error_examples.join("; ");
+            let mut examples = round.error_examples.clone();
+            examples.dedup();
+            let examples = examples.join("; ");
             notes.push(format!("ERROR: {place}, round {}: {}: {examples}", index + 1, round.errors_text()));
         }
     }

@@ -12,10 +12,7 @@ use plotters::{
 };
 
 use super::document::Series;
-use crate::{
-    fault::{Fault, Result},
-    report::table,
-};
+use crate::fault::{Fault, Result};
 
 const WIDTH: u32 = 640;
 const HEIGHT: u32 = 330;
@@ -147,7 +144,7 @@ fn plot(lines: &[Line], x: Axis, x_label: &dyn Fn(&f64) -> String, x_name: &str)
             .label_style(("sans-serif", FONT))
             .x_desc(x_name)
             .x_label_formatter(&|x| x_label(x))
-            .y_label_formatter(&|y| table::micros(10_f64.powf(*y).round() as u64))
+            .y_label_formatter(&|y| tick(10_f64.powf(*y)))
             .draw()
             .map_err(fault)?;
         // The last drawn lies on top: references below contenders, and the first contender above all.
@@ -180,6 +177,15 @@ fn log_axis(low: f64, high: f64) -> Axis {
     let end = candidates.iter().copied().find(|tick| *tick > high).unwrap_or(high + 1.0);
     let ticks = candidates.into_iter().filter(|tick| (begin..=end).contains(tick)).collect();
     Axis { low: begin, high: end, ticks }
+}
+
+/// A round number of microseconds.
+fn tick(us: f64) -> String {
+    match us {
+        ..999.5 => format!("{us:.0} us"),
+        ..999_500.0 => format!("{:.0} ms", us / 1e3),
+        _ => format!("{:.0} s", us / 1e6),
+    }
 }
 
 const BAR: u32 = 30;
@@ -277,6 +283,12 @@ mod tests {
             assert!(begin <= f64::log10(low) && end > f64::log10(high), "{low} {high}: {begin} {end}");
             assert!((2..=9).contains(&ticks.len()), "{low} {high}: {ticks:?}");
         }
+    }
+
+    #[test]
+    fn ticks_are_round_whatever_their_unit() {
+        let ticks = [1.0, 500.0, 999.9999, 2000.0, 1e6, 5e6].map(tick);
+        assert_eq!(ticks, ["1 us", "500 us", "1 ms", "2 ms", "1 s", "5 s"]);
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
-            '\\' | '|' | '*' | '_' | '`' | '[' | ']' | '<' | '>' | '&' => {
+            '\\' | '|' | '*' | '`' | '[' | ']' | '<' | '&' => {
                 out.push('\\');
                 out.push(character);
             }
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn what_could_be_markup_is_shown_as_it_is() {
-        assert_eq!(escape("<b>|`x`\n[a](b)"), "\\<b\\>\\|\\`x\\` \\[a\\](b)");
+        assert_eq!(escape("<b>|`x`\n[a](b)"), "\\<b>\\|\\`x\\` \\[a\\](b)");
         assert_eq!(fenced("a ``` b"), "````\na ``` b\n````");
     }
 
