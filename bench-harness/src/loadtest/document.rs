@@ -61,8 +61,13 @@ fn opening(measured: &[Measured], goals: &[Verdict]) -> Vec<Block> {
     }
     if !goals.is_empty() {
         let met = goals.iter().filter(|goal| goal.met).count();
-        let tone = if met == goals.len() { Tone::Good } else { Tone::Bad };
-        blocks.push(Block::Note(tone, format!("{met} of {} targets met.", goals.len())));
+        let noisy = goals.iter().filter(|goal| goal.noisy).count();
+        let (tone, doubt) = match noisy {
+            0 if met == goals.len() => (Tone::Good, String::new()),
+            0 => (Tone::Bad, String::new()),
+            n => (Tone::Doubtful, format!(" The machine was too noisy to be sure of {n}.")),
+        };
+        blocks.push(Block::Note(tone, format!("{met} of {} targets met.{doubt}", goals.len())));
     }
     let noise = noise::sentences(measured);
     blocks.extend(noise.into_iter().map(|noise| Block::Note(Tone::Doubtful, sentence(&noise))));
@@ -84,14 +89,14 @@ fn targets(goals: &[Verdict]) -> Table {
         };
         vec![
             goal.what.clone().into(),
-            format!("{:.2}", goal.ratio.median).into(),
-            range(goal.ratio).into(),
-            goal.target.clone().into(),
             Cell { text: goal.word().into(), tone },
+            format!("{:.2}", goal.ratio.median).into(),
+            goal.target.clone().into(),
+            range(goal.ratio).into(),
         ]
     };
     Table {
-        header: ["ratio", "measured", "min to max", "target", "verdict"].map(String::from).into(),
+        header: ["ratio", "verdict", "measured", "target", "min to max"].map(String::from).into(),
         rows: goals.iter().map(row).collect(),
         prose: false,
     }

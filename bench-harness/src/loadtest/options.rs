@@ -41,10 +41,10 @@ pub struct LoadtestArgs {
     #[arg(long, value_enum, value_delimiter = ',')]
     pub peers: Vec<Peer>,
     /// Also measure the bare forwarder
-    #[arg(long)]
+    #[arg(long, overrides_with = "floor")]
     pub floor: bool,
     /// Also measure Ringlane on epoll
-    #[arg(long)]
+    #[arg(long, overrides_with = "epoll")]
     pub epoll: bool,
     /// Leave Ringlane out
     #[arg(long)]
@@ -152,6 +152,7 @@ mod tests {
     fn an_external_target_excludes_children() {
         assert!(parse("--target http://a/ --floor").is_err());
         assert!(parse("--target http://a/ --peers nginx").is_err());
+        assert!(parse("--floor --floor --epoll --epoll").is_ok(), "a script may ask for them already");
         assert_eq!(parse("--peers nginx,haproxy-splice").unwrap().peers, [Peer::Nginx, Peer::HaproxySplice]);
     }
 }
