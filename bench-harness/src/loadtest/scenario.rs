@@ -19,7 +19,7 @@ pub struct Scenario {
     pub connections: usize,
     /// A new connection for each request.
     pub new_connection: bool,
-    /// Several kinds of requests, those of [`MIX`], instead of one.
+    /// Several kinds of requests, small and large, instead of one.
     pub mixed: bool,
     /// Requests at a constant rate instead of one after the other.
     pub open: bool,
