@@ -10,8 +10,8 @@
 //!
 //! In reading order: [`pattern`] (the bytes every body is made of), [`http`] (pure functions over bytes),
 //! [`runtime`], [`socket`] and [`stream`] (monoio, set up), [`echo`] (the origin), [`floor`] (the bare forwarder that a
-//! proxy is measured against), [`load`] (the load generator), [`report`] (what is written
-//! down), [`loadtest`] (all of it end to end, beside other proxies), [`guard`] (what became worse since).
+//! proxy is measured against), [`load`] (the load generator), [`report`] (what is written down), [`loadtest`] (all of it
+//! end to end, beside other proxies), [`page`] (how that is shown to people), [`guard`] (what became worse since).
 //!
 //! *Invariant*: nothing here comes from the proxy's code. A judge that shares a parser with the accused shares its
 //! mistakes.
