@@ -40,7 +40,7 @@ bench:
 loadtest:
 	scripts/loadtest.sh
 
-# Beside nginx, HAProxy and the floor, in every scenario of the targets.
+# Beside nginx, HAProxy, Envoy, Caddy and the floor, in every scenario.
 compare:
 	scripts/compare.sh
 

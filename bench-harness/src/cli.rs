@@ -1,17 +1,21 @@
 //! The subcommands: flags, output and exit codes. 0 good, 1 errors or a target missed, 2 bad usage.
-use std::{fs, path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::{
     echo::{self, EchoArgs},
-    fault::{At, Result},
+    fault::Result,
     floor::{self, FloorArgs},
+    guard::{self, CompareArgs},
     load::{self, options::LoadArgs, progress::Display},
     loadtest::{self, options::LoadtestArgs},
     memory::{self, options::MemoryArgs},
-    report::{Figures, hgrm, table},
+    report::{Figures, Outputs, text},
 };
+
+/// The exit code of options that don't make sense; what the parser uses for those it does not know.
+const USAGE: u8 = 2;
 
 /// Load generator, echo origin and forwarder floor for Ringlane
 #[derive(Parser, Debug)]
@@ -23,12 +27,14 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Drive requests at a URL and check every answer (closed loop)
+    /// Drive requests at a URL, closed or open loop, and check every answer
     Load(Box<LoadArgs>),
     /// Start origin and proxy, measure both, compare, report
     Loadtest(Box<LoadtestArgs>),
     /// Drive all kinds of clients at a proxy and fail if its memory passes a bound or keeps growing
     Memory(MemoryArgs),
+    /// Hold a record of figures against an older one; exits 1 when one is worse than allowed
+    Compare(CompareArgs),
     /// Run the origin whose answers can be verified
     Echo(EchoArgs),
     /// Run the bare forwarder that proxies are measured against
@@ -45,6 +51,7 @@ impl Cli {
                 loadtest::run(&args)
             }
             Command::Memory(args) => memory::run(&args),
+            Command::Compare(args) => Ok(guard::run(&args)),
             Command::Echo(args) => echo::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Floor(args) => floor::run(&args).map(|()| ExitCode::SUCCESS),
         }
@@ -52,37 +59,29 @@ impl Cli {
 }
 
 fn run_load(args: &LoadArgs) -> Result<ExitCode> {
+    if let Err(fault) = args.check() {
+        eprintln!("ringlane-bench: {fault}");
+        return Ok(ExitCode::from(USAGE));
+    }
     warn_of_debug_build();
     let plan = args.plan()?;
+    let mut outputs = Outputs::create(args)?;
     let mut display = Display::new("load");
-    let result = load::run(&plan, &mut |progress| display.show(progress));
+    let result = load::run_logged(&plan, &mut |progress| display.show(progress), &mut |interval| {
+        outputs.log(interval);
+    });
     display.finish();
     let outcome = result?;
     let figures = Figures::of(&outcome, plan.connections);
-    print!("{}", describe(&figures, &args.url));
-    if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&figures).at("figures as JSON")?;
-        write_file(path, &(text + "\n"))?;
-    }
-    if let Some(path) = &args.hgrm {
-        write_file(path, &hgrm::render(&outcome.tally.latency))?;
-    }
+    print!("{}", text::render(&figures, &args.url));
     let mut failed = figures.errors > 0 || figures.requests == 0;
     if let Some(target) = args.target_latency {
-        let p99 = figures.latency_us.p99;
-        let missed = u128::from(p99) > target.as_micros();
-        println!(
-            "target    p99 {} of {target:?}: {}",
-            table::micros(p99),
-            if missed { "MISSED" } else { "met" }
-        );
+        let (line, missed) = text::judge(figures.latency_us.p99, target);
+        print!("{line}");
         failed |= missed;
     }
+    outputs.finish(&figures, &outcome.tally.latency)?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-fn write_file(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).at(format!("cannot write {}", path.display()))
 }
 
 /// Says so where figures would mislead.
@@ -90,31 +89,6 @@ pub fn warn_of_debug_build() {
     if cfg!(debug_assertions) {
         eprintln!("WARNING: debug build: figures mean nothing; build with --release");
     }
-}
-
-fn describe(figures: &Figures, url: &str) -> String {
-    let latency = &figures.latency_us;
-    let cpu = figures.cpu_us_per_request.map_or(String::new(), |us| format!("{us:.2} us per request, "));
-    let percentiles: Vec<String> =
-        [latency.p50, latency.p90, latency.p99, latency.p999, latency.max].map(table::micros).into();
-    let mut text = format!(
-        "{url}, {} connections, {:.1} s, closed loop\n\
-         requests  {} ({:.0} per second), {:.1} MB\n\
-         cpu       {cpu}generator {:.2} us\n\
-         errors    {}\n\n",
-        figures.connections,
-        figures.seconds,
-        figures.requests,
-        figures.requests_per_second,
-        figures.bytes as f64 / 1e6,
-        figures.generator_cpu_us_per_request,
-        figures.errors_text(),
-    );
-    text.push_str(&table::render(&["p50", "p90", "p99", "p99.9", "max"], &[percentiles]));
-    for example in &figures.error_examples {
-        text.push_str(&format!("  {example}\n"));
-    }
-    text
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ fn ticks(n: u64) -> Duration {
     Duration::from_micros(n * 1_000_000 / per_second)
 }
 
-fn children(pid: u32) -> Vec<u32> {
+pub(crate) fn children(pid: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     threads
         .flatten()

@@ -10,9 +10,9 @@
 //!
 //! In reading order: [`pattern`] (the bytes every body is made of), [`http`] (pure functions over bytes),
 //! [`runtime`], [`socket`] and [`stream`] (monoio, set up), [`echo`] (the origin), [`floor`] (the bare forwarder that a
-//! proxy is measured against), [`load`] (the load generator), [`report`] (what is written
-//! down), [`loadtest`] (all of it end to end, beside other proxies), [`memory`] (a proxy's memory under all that clients
-//! do).
+//! proxy is measured against), [`load`] (the load generator), [`report`] (what is written down), [`loadtest`] (all of it
+//! end to end, beside other proxies), [`page`] (how that is shown to people), [`guard`] (what became worse since),
+//! [`memory`] (a proxy's memory under all that clients do).
 //!
 //! *Invariant*: nothing here comes from the proxy's code. A judge that shares a parser with the accused shares its
 //! mistakes.
@@ -23,12 +23,15 @@ pub mod cpu;
 pub mod echo;
 pub mod fault;
 pub mod floor;
+pub mod guard;
 pub mod http;
 pub mod load;
 pub mod loadtest;
 pub mod memory;
+pub mod page;
 pub mod pattern;
 pub mod report;
+pub mod resident;
 pub mod runtime;
 pub mod socket;
 pub mod stream;

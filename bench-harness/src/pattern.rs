@@ -56,6 +56,23 @@ pub fn matches(offset: u64, data: &[u8]) -> bool {
     true
 }
 
+/// CRC-32 (zlib's) of the first `len` bytes of a body.
+pub fn crc32(len: usize) -> u32 {
+    let mut hash = crc32fast::Hasher::new();
+    let mut left = len;
+    while left > 0 {
+        let n = left.min(PERIOD);
+        hash.update(&PATTERN[..n]);
+        left -= n;
+    }
+    hash.finalize()
+}
+
+/// What the origin says of a body that was uploaded to it.
+pub fn upload_report(bytes: u64, crc32: u32) -> Vec<u8> {
+    format!("{{\"bytes\":{bytes},\"crc32\":\"{crc32:08x}\"}}\n").into_bytes()
+}
+
 /// Whole periods in one buffer, to write a long body from.
 pub fn tile() -> Rc<Vec<u8>> {
     let mut bytes = Vec::with_capacity(PERIOD * TILE_PERIODS);
@@ -72,6 +89,15 @@ mod tests {
         let mut body = Vec::new();
         append(&mut body, 0, 13);
         assert_eq!(body, GREETING);
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_the_bytes() {
+        for len in [0, 13, 4093, 10_000] {
+            let mut body = Vec::new();
+            append(&mut body, 0, len);
+            assert_eq!(crc32(len), crc32fast::hash(&body), "{len}");
+        }
     }
 
     #[test]

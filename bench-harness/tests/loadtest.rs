@@ -55,18 +55,31 @@ fn it_measures_reports_and_cleans_up() {
     assert!(!pids.iter().any(|&pid| is_running(pid)), "{pids:?}");
     assert!(rest.contains("requests/s") && rest.contains("floor"), "{rest}");
 
-    let dir = fs::read_dir(&out).unwrap().next().unwrap().unwrap().path();
-    let results: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(dir.join("results.json")).unwrap()).unwrap();
-    let results = results["results"].as_array().unwrap();
+    let dir = out.join("latest");
+    assert!(fs::symlink_metadata(&dir).unwrap().is_symlink());
+    let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&read("results.json")).unwrap();
+    assert_eq!((json["format"].as_str(), json["version"].as_u64()), (Some("ringlane-bench"), Some(1)));
+    let results = json["results"].as_array().unwrap();
     assert_eq!(results.len(), 4, "two subjects at two connection counts");
     for one in results {
         assert_eq!(one["rounds"].as_array().unwrap().len(), 2);
         assert_eq!(one["disagreements"].as_array().unwrap().len(), 0, "{one}");
         assert!(one["rounds"][0]["requests"].as_u64().unwrap() > 0);
+        assert!(one["memory_idle"].as_u64().unwrap() > 0 && one["memory_after"].as_u64().unwrap() > 0);
+        assert!(!one["seconds"].as_array().unwrap().is_empty());
     }
-    assert!(fs::read_to_string(dir.join("summary.md")).unwrap().contains("| 13b-2 | floor |"));
-    assert!(fs::read_to_string(dir.join("13b-1-direct.hgrm")).unwrap().contains("#[Max"));
+    assert!(read("13b-1-direct.hgrm").contains("#[Max"));
+    assert!(rest.contains(&format!("{}/report.html", dir.canonicalize().unwrap().display())), "{rest}");
+    let (page, markdown) = (read("report.html"), read("report.md"));
+    for part in ["13 B, 2 connections", "floor --listen 127.0.0.1:0 --upstream", "closed loop; 2 rounds"] {
+        assert!(page.contains(part) && markdown.contains(part), "{part}");
+    }
+    // Five charts for each scenario; nothing that runs, nothing from elsewhere.
+    assert_eq!(page.matches("<svg ").count(), 10);
+    for word in ["<script", "src=", "url(", "<link", "NaN"] {
+        assert!(!page.contains(word), "{word}");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     http::{Reason, chunked, find_head_end, request},
+    pattern,
     stream::{read_more, write_all, write_range},
 };
 
@@ -245,11 +246,11 @@ impl Connection {
     async fn upload(&mut self, asked: &Asked, body: &mut Body) -> Result<(), End> {
         let (mut hash, mut length) = (crc32fast::Hasher::new(), 0);
         while let Some(piece) = self.next_piece(body).await? {
-            length += piece.len();
+            length += piece.len() as u64;
             hash.update(&self.input[piece]);
         }
-        let report = format!("{{\"bytes\":{length},\"crc32\":\"{:08x}\"}}\n", hash.finalize());
-        self.append_answer(200, asked, report.as_bytes());
+        let report = pattern::upload_report(length, hash.finalize());
+        self.append_answer(200, asked, &report);
         Ok(())
     }
 

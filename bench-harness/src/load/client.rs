@@ -8,8 +8,8 @@ use monoio::{
 };
 
 use super::{
+    order::Order,
     receive::{Received, Receiver},
-    slots::Slot,
     tally::{Failure, Kind},
     worker::Worker,
 };
@@ -22,77 +22,126 @@ const WRITE_FIRST_BYTES_MAX: usize = 64 * 1024;
 /// Rest after a failed connect, so that a server that is gone is not hammered.
 const CONNECT_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
+/// One connection after the other, each for as long as the server keeps it.
+struct Client {
+    worker: Rc<Worker>,
+    index: usize,
+    stream: Option<TcpStream>,
+    receiver: Receiver,
+    order: Order,
+}
+
 /// Sends requests until the run ends. `stream` is a connection opened before it began.
-pub(super) async fn drive(worker: Rc<Worker>, index: usize, mut stream: Option<TcpStream>) {
-    let mut receiver = Receiver::new(worker.plan.to_head);
+pub(super) async fn drive(worker: Rc<Worker>, index: usize, stream: Option<TcpStream>) {
+    let order = worker.order(index);
+    let mut client = Client { worker: worker.clone(), index, stream, receiver: Receiver::new(), order };
     let mut now = Instant::now();
-    while now < worker.end {
-        let start = now;
-        let result = one_request(&worker, &worker.slots[index], &mut receiver, &mut stream, start).await;
+    while let Some(start) = worker.next_start(index, now).await {
+        let request = client.order.next();
+        let sent = if worker.is_open_loop() { Instant::now() } else { start };
+        let result = client.one_request(request, sent).await;
         now = Instant::now();
         match result {
-            Ok(received) => worker.count(start, now, received.bytes),
+            Ok(received) => match received.wrong {
+                None => worker.count(request, start, now, received.bytes),
+                Some(failure) => worker.fail(&failure),
+            },
             Err(failure) => {
-                let refused = failure.kind == Kind::Connect;
-                worker.fail(failure);
-                stream = None;
-                if refused {
-                    sleep(CONNECT_PAUSE).await;
+                worker.fail(&failure);
+                client.stream = None;
+                if failure.kind == Kind::Connect {
+                    pause().await;
                     now = Instant::now();
-                    continue;
                 }
             }
         }
-        if worker.plan.new_connection
-            && let Some(mut spent) = stream.take()
-            && let Err(failure) = wait_for_close(&worker, index, &mut receiver, &mut spent, now).await
-        {
-            worker.fail(failure);
-        }
         if worker.plan.new_connection {
+            if let Err(failure) = client.wait_for_close(now).await {
+                worker.fail(&failure);
+            }
             now = Instant::now();
         }
     }
 }
 
-/// Sends one request, over `stream` or a new connection, and judges the answer.
-async fn one_request(
-    worker: &Worker,
-    slot: &Slot,
-    receiver: &mut Receiver,
-    stream: &mut Option<TcpStream>,
-    start: Instant,
-) -> Result<Received, Failure> {
-    let mut connection = match stream.take() {
-        Some(connection) => connection,
-        None => connect(worker).await?,
-    };
-    slot.begin(start, &connection);
-    let result = if worker.request.len() > WRITE_FIRST_BYTES_MAX {
-        let (reunited, result) = write_and_receive(worker, receiver, connection).await;
-        connection = match reunited {
+impl Client {
+    /// Sends one request, over the connection at hand or a new one, and judges the answer.
+    async fn one_request(&mut self, request: usize, sent: Instant) -> Result<Received, Failure> {
+        let mut connection = match self.stream.take() {
             Some(connection) => connection,
-            None => return Err(Failure::new(Kind::Write, "the halves of a connection did not match")),
+            None => {
+                self.receiver.reset();
+                connect(&self.worker).await?
+            }
         };
+        let worker = self.worker.clone();
+        let slot = &worker.slots[self.index];
+        slot.begin(sent, &connection);
+        let result = if worker.wire[request].len() > WRITE_FIRST_BYTES_MAX {
+            let (reunited, result) = self.write_and_receive(request, connection).await;
+            connection = match reunited {
+                Some(connection) => connection,
+                None => {
+                    slot.end();
+                    return Err(Failure::new(Kind::Write, "the halves of a connection did not match"));
+                }
+            };
+            result
+        } else {
+            self.write_then_receive(request, &mut connection).await
+        };
+        if slot.end() {
+            return Err(expired(&worker));
+        }
+        let received = result?;
+        // With a new connection per request the caller sees to the end of this one.
+        if received.keep_alive || worker.plan.new_connection {
+            self.stream = Some(connection);
+        }
+        Ok(received)
+    }
+
+    async fn write_then_receive(
+        &mut self,
+        request: usize,
+        connection: &mut TcpStream,
+    ) -> Result<Received, Failure> {
+        let (written, _) = write_all(connection, self.worker.wire[request].clone()).await;
+        written.map_err(|error| Failure::io(Kind::Write, &error))?;
+        self.receiver.receive(connection, &self.worker.plan.requests[request], true).await
+    }
+
+    async fn write_and_receive(
+        &mut self,
+        request: usize,
+        connection: TcpStream,
+    ) -> (Option<TcpStream>, Result<Received, Failure>) {
+        let (mut reading, mut writing) = connection.into_split();
+        let ((written, _), received) = monoio::join!(
+            write_all(&mut writing, self.worker.wire[request].clone()),
+            self.receiver.receive(&mut reading, &self.worker.plan.requests[request], true)
+        );
+        // What the server said comes first: it may well refuse a request that it did not read to the end.
+        let result =
+            received.and_then(|ok| written.map(|()| ok).map_err(|error| Failure::io(Kind::Write, &error)));
+        (reading.reunite(writing).ok(), result)
+    }
+
+    /// Lets the server close, as it must after `Connection: close`; whoever closes first keeps the port in TIME_WAIT.
+    async fn wait_for_close(&mut self, now: Instant) -> Result<(), Failure> {
+        let Some(mut spent) = self.stream.take() else { return Ok(()) };
+        let slot = &self.worker.slots[self.index];
+        slot.begin(now, &spent);
+        let result = self.receiver.closed(&mut spent).await;
+        if slot.end() {
+            return Err(Failure::new(Kind::Timeout, "the server did not close after Connection: close"));
+        }
         result
-    } else {
-        write_then_receive(worker, receiver, &mut connection).await
-    };
-    if slot.end() {
-        return Err(Failure::new(
-            Kind::Timeout,
-            format!("no whole response within {:?}", worker.plan.timeout),
-        ));
     }
-    let received = result?;
-    // With a new connection per request the caller sees to the end of this one.
-    if received.keep_alive || worker.plan.new_connection {
-        *stream = Some(connection);
-    }
-    Ok(received)
 }
 
-async fn connect(worker: &Worker) -> Result<TcpStream, Failure> {
+/// Opens a connection, in time.
+pub(super) async fn connect(worker: &Worker) -> Result<TcpStream, Failure> {
     let connecting = TcpStream::connect_addr(worker.plan.address);
     let stream = match timeout(worker.plan.timeout, connecting).await {
         Ok(Ok(stream)) => stream,
@@ -104,46 +153,12 @@ async fn connect(worker: &Worker) -> Result<TcpStream, Failure> {
     Ok(stream)
 }
 
-async fn write_then_receive(
-    worker: &Worker,
-    receiver: &mut Receiver,
-    connection: &mut TcpStream,
-) -> Result<Received, Failure> {
-    let (written, _) = write_all(connection, worker.request.clone()).await;
-    written.map_err(|error| Failure::new(Kind::Write, error))?;
-    receiver.receive(connection, &worker.plan.expect).await
+/// Rests after a failed connect.
+pub(super) async fn pause() {
+    sleep(CONNECT_PAUSE).await;
 }
 
-async fn write_and_receive(
-    worker: &Worker,
-    receiver: &mut Receiver,
-    connection: TcpStream,
-) -> (Option<TcpStream>, Result<Received, Failure>) {
-    let (mut reading, mut writing) = connection.into_split();
-    let expect = &worker.plan.expect;
-    let ((written, _), received) = monoio::join!(
-        write_all(&mut writing, worker.request.clone()),
-        receiver.receive(&mut reading, expect)
-    );
-    // What the server said comes first: it may well refuse a request that it did not read to the end.
-    let result =
-        received.and_then(|ok| written.map(|()| ok).map_err(|error| Failure::new(Kind::Write, error)));
-    (reading.reunite(writing).ok(), result)
-}
-
-/// Lets the server close, as it must after `Connection: close`; whoever closes first keeps the port in TIME_WAIT.
-async fn wait_for_close(
-    worker: &Worker,
-    index: usize,
-    receiver: &mut Receiver,
-    spent: &mut TcpStream,
-    now: Instant,
-) -> Result<(), Failure> {
-    let slot = &worker.slots[index];
-    slot.begin(now, spent);
-    let result = receiver.closed(spent).await;
-    if slot.end() {
-        return Err(Failure::new(Kind::Timeout, "the server did not close after Connection: close"));
-    }
-    result
+/// A request took too long.
+pub(super) fn expired(worker: &Worker) -> Failure {
+    Failure::new(Kind::Timeout, format!("no whole response within {:?}", worker.plan.timeout))
 }

@@ -1,24 +1,29 @@
-//! What a run does: the request, what its answers must be, how many, how long, from where.
+//! What a run does: the requests, what their answers must be, how many, how fast, how long, from where.
 use std::{net::SocketAddr, time::Duration};
 
-use super::options::Target;
+use super::{arrivals::Arrivals, values::Target};
 use crate::{pattern, runtime::DriverChoice};
+
+/// A request that takes longer has failed, unless the plan says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One run of the load generator.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Where connections go.
     pub address: SocketAddr,
-    /// Every byte of a request, head and body.
-    pub request: Vec<u8>,
-    /// The method is HEAD: answers have no body.
-    pub to_head: bool,
-    /// What every answer must be.
-    pub expect: Expect,
+    /// What is asked for, in shares by weight; at least one.
+    pub requests: Vec<Request>,
     /// Connections, over all cores.
     pub connections: usize,
     /// A new connection for each request.
     pub new_connection: bool,
+    /// Requests under way on each connection at a time (closed loop).
+    pub pipeline: usize,
+    /// When requests are sent.
+    pub pace: Pace,
+    /// What random choices begin from.
+    pub seed: u64,
     /// The measured window.
     pub duration: Duration,
     /// What comes before it and is thrown away.
@@ -33,6 +38,76 @@ pub struct Plan {
     pub pids: Vec<u32>,
 }
 
+impl Plan {
+    /// One request in closed loop over one connection for ten seconds; what differs is set by the caller.
+    pub fn of(address: SocketAddr, request: Request) -> Self {
+        Self {
+            address,
+            requests: vec![request],
+            connections: 1,
+            new_connection: false,
+            pipeline: 1,
+            pace: Pace::Closed,
+            seed: 1,
+            duration: Duration::from_secs(10),
+            warmup: Duration::ZERO,
+            timeout: TIMEOUT,
+            cores: Vec::new(),
+            driver: DriverChoice::Auto,
+            pids: Vec::new(),
+        }
+    }
+}
+
+/// When requests are sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// When the answer to the last one is there: a slow server is asked less.
+    Closed,
+    /// When they are due, and latency counts from then, whether or not a connection was free.
+    Open(Open),
+}
+
+/// An open loop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Open {
+    /// Requests per second, over all cores.
+    pub rate: f64,
+    /// How they follow each other.
+    pub arrivals: Arrivals,
+    /// The most requests that are due and wait for a connection; those beyond are dropped, and errors.
+    pub backlog_max: usize,
+}
+
+/// One kind of request and what its answer must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its share of all requests, relative to the others.
+    pub weight: u32,
+    /// Method and path, for people.
+    pub name: String,
+    /// Every byte of it, head and body.
+    pub bytes: Vec<u8>,
+    /// The method is HEAD: answers have no body.
+    pub to_head: bool,
+    /// What every answer must be.
+    pub expect: Expect,
+}
+
+impl Request {
+    /// A request without a body or headers of its own, whose answer is checked as far as it is known.
+    pub fn get(target: &Target, close: bool) -> Self {
+        let known = known_body(&target.path, 200, None);
+        Self {
+            weight: 1,
+            name: format!("GET {}", target.path),
+            bytes: build_request("GET", target, &[], None, close),
+            to_head: false,
+            expect: Expect { status: 200, body_bytes: known.length(), content: known },
+        }
+    }
+}
+
 /// What an answer must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expect {
@@ -40,8 +115,30 @@ pub struct Expect {
     pub status: u16,
     /// Length of the body, if it is known.
     pub body_bytes: Option<u64>,
-    /// The body is the echo origin's pattern.
-    pub pattern: bool,
+    /// What the body holds.
+    pub content: Content,
+}
+
+/// What the body of an answer must hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Anything.
+    Any,
+    /// So many bytes of the echo origin's pattern.
+    Pattern(u64),
+    /// These bytes.
+    Exactly(Vec<u8>),
+}
+
+impl Content {
+    /// Its length, if it has one.
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Self::Any => None,
+            Self::Pattern(n) => Some(*n),
+            Self::Exactly(bytes) => Some(bytes.len() as u64),
+        }
+    }
 }
 
 /// The bytes of a request; `body_bytes` of the pattern follow the head.
@@ -74,13 +171,28 @@ pub fn build_request(
     request
 }
 
-/// What the echo origin answers to `path`: the body's length and whether it is the pattern. None: not known.
-pub fn known_body(path: &str, request_body_bytes: Option<usize>) -> Option<u64> {
+/// What the echo origin answers to `path` with `status`, as far as the path tells; servers of other kinds answer such
+/// paths otherwise at most by accident.
+pub fn known_body(path: &str, status: u16, request_body_bytes: Option<usize>) -> Content {
     let path = path.split('?').next().unwrap_or(path);
-    if path == "/echo" {
-        return Some(request_body_bytes.unwrap_or(0) as u64);
+    let number = |prefix: &str| path.strip_prefix(prefix)?.parse::<u64>().ok();
+    if status != 200 {
+        return match number("/status/") {
+            Some(n) if n == u64::from(status) && !matches!(status, 204 | 304) => {
+                Content::Pattern(crate::echo::route::DEFAULT_BODY_BYTES)
+            }
+            _ => Content::Any,
+        };
     }
-    ["/bytes/", "/chunked/", "/close/"].iter().find_map(|prefix| path.strip_prefix(prefix)?.parse().ok())
+    match (path, request_body_bytes) {
+        ("/echo", body) => Content::Pattern(body.unwrap_or(0) as u64),
+        ("/upload", Some(n)) => Content::Exactly(pattern::upload_report(n as u64, pattern::crc32(n))),
+        _ => ["/bytes/", "/chunked/", "/close/"]
+            .iter()
+            .find_map(|prefix| number(prefix))
+            .or_else(|| number("/delay/").map(|_| crate::echo::route::DEFAULT_BODY_BYTES))
+            .map_or(Content::Any, Content::Pattern),
+    }
 }
 
 #[cfg(test)]
@@ -105,9 +217,17 @@ mod tests {
 
     #[test]
     fn the_origins_answers_are_known_by_path() {
-        assert_eq!(known_body("/bytes/13?x", None), Some(13));
-        assert_eq!(known_body("/chunked/5", None), Some(5));
-        assert_eq!(known_body("/echo", Some(7)), Some(7));
-        assert_eq!(known_body("/", None), None);
+        assert_eq!(known_body("/bytes/13?x", 200, None), Content::Pattern(13));
+        assert_eq!(known_body("/chunked/5", 200, None), Content::Pattern(5));
+        assert_eq!(known_body("/delay/5", 200, None), Content::Pattern(13));
+        assert_eq!(known_body("/echo", 200, Some(7)), Content::Pattern(7));
+        assert_eq!(
+            known_body("/upload", 200, Some(5)),
+            Content::Exactly(b"{\"bytes\":5,\"crc32\":\"f7d18982\"}\n".to_vec())
+        );
+        assert_eq!(known_body("/status/503", 503, None), Content::Pattern(13));
+        for (path, status) in [("/", 200), ("/bytes/13", 404), ("/status/204", 204), ("/status/500", 503)] {
+            assert_eq!(known_body(path, status, None), Content::Any, "{path} {status}");
+        }
     }
 }

@@ -64,8 +64,12 @@ impl Display {
     pub fn show(&mut self, progress: Progress) {
         self.current = progress.total;
         let phase = if progress.warming_up { "warming up, " } else { "" };
+        let backlog = match progress.backlog {
+            0 => String::new(),
+            n => format!(", {n} waiting"),
+        };
         let message = format!(
-            "{phase}{:.1} of {:.1} s, {:.0} requests/s, {} errors",
+            "{phase}{:.1} of {:.1} s, {:.0} requests/s, {} errors{backlog}",
             progress.elapsed.as_secs_f64(),
             progress.total.as_secs_f64(),
             progress.rate,

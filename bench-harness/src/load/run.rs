@@ -1,13 +1,18 @@
 //! A run: threads, one measured window, and the CPU time that others used in it.
 use std::{
     net::TcpStream,
-    sync::{Arc, Barrier, OnceLock, atomic::Ordering},
+    sync::{
+        Arc, Barrier, OnceLock,
+        atomic::Ordering,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 use super::{
     Plan,
+    interval::{Interval, Merger, PARTS_QUEUED_MAX, Part, Window},
     tally::Tally,
     worker::{self, Shown},
 };
@@ -24,7 +29,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What all threads of a run share.
 pub(super) struct Shared {
     barrier: Barrier,
-    window: OnceLock<(Instant, Instant)>,
+    window: OnceLock<Window>,
     pub(super) shown: Vec<Shown>,
 }
 
@@ -38,17 +43,21 @@ impl Shared {
     }
 
     /// Waits until every thread is ready and the window is set.
-    pub(super) fn wait_for_start(&self) -> (Instant, Instant) {
+    pub(super) fn wait_for_start(&self) {
         self.barrier.wait();
         self.barrier.wait();
-        let now = Instant::now();
-        self.window.get().copied().unwrap_or((now, now))
     }
 
-    fn start(&self, plan: &Plan) -> (Instant, Instant) {
+    /// The measured window, set when the run started.
+    pub(super) fn window(&self) -> Window {
+        let now = Instant::now();
+        self.window.get().copied().unwrap_or(Window { begin: now, end: now })
+    }
+
+    fn start(&self, plan: &Plan) -> Window {
         self.barrier.wait();
         let begin = Instant::now() + plan.warmup;
-        let window = *self.window.get_or_init(|| (begin, begin + plan.duration));
+        let window = *self.window.get_or_init(|| Window { begin, end: begin + plan.duration });
         self.barrier.wait();
         window
     }
@@ -59,6 +68,10 @@ impl Shared {
 
     fn failed(&self) -> u64 {
         self.shown.iter().map(|shown| shown.failed.load(Ordering::Relaxed)).sum()
+    }
+
+    fn backlog(&self) -> u64 {
+        self.shown.iter().map(|shown| shown.backlog.load(Ordering::Relaxed)).sum()
     }
 }
 
@@ -77,11 +90,15 @@ pub struct Progress {
     pub failed: u64,
     /// Responses per second since the last time.
     pub rate: f64,
+    /// Requests that are due and wait for a connection; always 0 in closed loop.
+    pub backlog: u64,
 }
 
 /// What a run found.
 #[derive(Clone, Debug)]
 pub struct Outcome {
+    /// What was run.
+    pub plan: Plan,
     /// Counts and latencies of all threads.
     pub tally: Tally,
     /// The measured window.
@@ -111,22 +128,39 @@ impl Sample {
 
 /// Runs a plan; `tell` hears about progress a few times a second.
 pub fn run(plan: &Plan, tell: &mut dyn FnMut(Progress)) -> Result<Outcome> {
+    run_logged(plan, tell, &mut |_| {})
+}
+
+/// Runs a plan; `tell` hears about progress a few times a second, `log` about every second of the window in order.
+pub fn run_logged(
+    plan: &Plan,
+    tell: &mut dyn FnMut(Progress),
+    log: &mut dyn FnMut(&Interval),
+) -> Result<Outcome> {
     socket::raise_open_files();
     probe(plan)?;
     let threads = plan.cores.len().max(1);
     let shared = Arc::new(Shared::new(threads));
+    let mut tally = Tally::new()?;
     let (samples, tallies) = thread::scope(|scope| {
+        let (sender, parts) = mpsc::sync_channel(PARTS_QUEUED_MAX);
         let workers: Vec<_> = (0..threads)
             .map(|index| {
-                let shared = shared.clone();
-                scope.spawn(move || worker::run(plan, &shared, index))
+                let (shared, sender) = (shared.clone(), sender.clone());
+                scope.spawn(move || worker::run(plan, &shared, index, sender))
             })
             .collect();
-        let samples = observe(plan, &shared, tell);
+        drop(sender);
+        let window = shared.start(plan);
+        let merger = Merger::new(window, threads, tally.latency.clone());
+        let started = window.begin - plan.warmup;
+        let last = (started, 0);
+        let mut observer = Observer { plan, shared: &shared, parts, merger, tell, log, started, last };
+        let samples = observer.run(window);
+        tally.intervals_lost += observer.merger.lost;
         let tallies: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
         (samples, tallies)
     });
-    let mut tally = Tally::new()?;
     for joined in tallies {
         tally.merge(&joined.map_err(|_| Fault::new("a load thread panicked; see above"))??)?;
     }
@@ -134,8 +168,9 @@ pub fn run(plan: &Plan, tell: &mut dyn FnMut(Progress)) -> Result<Outcome> {
     let responses = last.completed.saturating_sub(first.completed).max(1) as f64;
     let per_response = |time: Duration| time.as_secs_f64() * 1e6 / responses;
     Ok(Outcome {
+        plan: plan.clone(),
         window: plan.duration,
-        rate: tally.requests as f64 / plan.duration.as_secs_f64(),
+        rate: tally.answered as f64 / plan.duration.as_secs_f64(),
         cpu_us: (!plan.pids.is_empty()).then(|| per_response(last.cpu.saturating_sub(first.cpu))),
         own_cpu_us: per_response(last.own.saturating_sub(first.own)),
         tally,
@@ -149,40 +184,53 @@ fn probe(plan: &Plan) -> Result<()> {
         .at(format!("cannot connect to {}; is the server running?", plan.address))
 }
 
-/// Starts the threads, tells progress, and reads clocks and counters at both ends of the window.
-fn observe(plan: &Plan, shared: &Shared, tell: &mut dyn FnMut(Progress)) -> Result<(Sample, Sample)> {
-    let (begin, end) = shared.start(plan);
-    let mut teller =
-        Teller { plan, shared, tell, started: begin - plan.warmup, last: (begin - plan.warmup, 0) };
-    teller.sleep_until(begin);
-    let first = Sample::take(plan, shared)?;
-    teller.sleep_until(end);
-    Ok((first, Sample::take(plan, shared)?))
-}
-
-struct Teller<'a> {
+/// Looks on while the threads run.
+struct Observer<'a> {
     plan: &'a Plan,
     shared: &'a Shared,
+    parts: Receiver<Part>,
+    merger: Merger,
     tell: &'a mut dyn FnMut(Progress),
+    log: &'a mut dyn FnMut(&Interval),
     started: Instant,
+    /// When progress was told last, and how many responses there were.
     last: (Instant, u64),
 }
 
-impl Teller<'_> {
-    fn sleep_until(&mut self, until: Instant) {
+impl Observer<'_> {
+    /// Reads clocks and counters at both ends of the window, then waits for the threads to end.
+    fn run(&mut self, window: Window) -> Result<(Sample, Sample)> {
+        self.watch_until(Some(window.begin))?;
+        let first = Sample::take(self.plan, self.shared)?;
+        self.watch_until(Some(window.end))?;
+        let last = Sample::take(self.plan, self.shared)?;
+        self.watch_until(None)?;
+        Ok((first, last))
+    }
+
+    /// Puts intervals together and tells progress until a time, or until every thread has ended.
+    fn watch_until(&mut self, until: Option<Instant>) -> Result<()> {
         loop {
             let now = Instant::now();
-            let left = until.saturating_duration_since(now);
-            if left.is_zero() {
-                return;
+            if until.is_some_and(|until| now >= until) {
+                return Ok(());
             }
-            thread::sleep(left.min(TICK));
-            self.tell_now();
+            let next_tell = self.last.0 + TICK;
+            if now >= next_tell {
+                self.tell_now(now);
+                continue;
+            }
+            let wait = until.map_or(next_tell, |until| until.min(next_tell)) - now;
+            match self.parts.recv_timeout(wait) {
+                Ok(part) => self.merger.take(part, self.log)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            }
         }
     }
 
-    fn tell_now(&mut self) {
-        let (now, completed) = (Instant::now(), self.shared.completed());
+    fn tell_now(&mut self, now: Instant) {
+        let completed = self.shared.completed();
         let since = now.duration_since(self.last.0).as_secs_f64().max(1e-9);
         let rate = (completed - self.last.1) as f64 / since;
         self.last = (now, completed);
@@ -194,6 +242,7 @@ impl Teller<'_> {
             completed,
             failed: self.shared.failed(),
             rate,
+            backlog: self.shared.backlog(),
         });
     }
 }

@@ -1,5 +1,5 @@
 //! What a load thread counted, and how threads add up.
-use std::{fmt, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -19,6 +19,8 @@ const EXAMPLES_MAX: usize = 5;
 pub enum Kind {
     /// No connection.
     Connect,
+    /// The connection was reset under the request or its response.
+    Reset,
     /// The request could not be written.
     Write,
     /// The response could not be read.
@@ -36,15 +38,18 @@ pub enum Kind {
     /// Another body length.
     Length,
     /// Another body.
-    Content,
+    Body,
     /// Bytes behind the response.
     Surplus,
+    /// Open loop: due while the backlog was full, or still waiting for a connection long after the end.
+    Dropped,
 }
 
 impl Kind {
     /// Every kind, in the order of [`Tally::errors`].
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Connect,
+        Self::Reset,
         Self::Write,
         Self::Read,
         Self::Closed,
@@ -53,14 +58,16 @@ impl Kind {
         Self::Malformed,
         Self::Status,
         Self::Length,
-        Self::Content,
+        Self::Body,
         Self::Surplus,
+        Self::Dropped,
     ];
 
     /// The name used in tables and JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Reset => "reset",
             Self::Write => "write",
             Self::Read => "read",
             Self::Closed => "closed",
@@ -69,8 +76,9 @@ impl Kind {
             Self::Malformed => "malformed",
             Self::Status => "status",
             Self::Length => "length",
-            Self::Content => "content",
+            Self::Body => "body",
             Self::Surplus => "surplus",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -89,17 +97,29 @@ impl Failure {
     pub fn new(kind: Kind, detail: impl fmt::Display) -> Self {
         Self { kind, detail: detail.to_string() }
     }
+
+    /// A failed read or write; a reset is one whichever of the two notices it.
+    pub fn io(kind: Kind, error: &io::Error) -> Self {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        let reset = matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset);
+        Self::new(if reset { Kind::Reset } else { kind }, error)
+    }
 }
 
 /// Counts of one thread, or of all.
 #[derive(Clone, Debug)]
 pub struct Tally {
-    /// Latency in microseconds of the responses that ended within the window.
+    /// Latency in microseconds of the requests that the window holds: closed loop, those answered in it; open loop,
+    /// those due in it, whenever they were answered.
     pub latency: Histogram<u64>,
-    /// Responses within the window.
+    /// How many those are.
     pub requests: u64,
+    /// Responses that ended within the window.
+    pub answered: u64,
     /// Responses over the whole run, warm-up and end included.
     pub requests_all: u64,
+    /// The same by request of the plan.
+    pub by_request: Vec<u64>,
     /// Response bytes within the window, heads included.
     pub bytes: u64,
     /// Connections opened over the whole run.
@@ -108,33 +128,37 @@ pub struct Tally {
     pub errors: [u64; Kind::ALL.len()],
     /// The first few in words.
     pub examples: Vec<String>,
+    /// Open loop: microseconds from when a request was due to when it went out, where a connection was free.
+    pub lateness: Histogram<u64>,
+    /// Open loop: the most requests that waited for a connection in the window; of several threads, the sum.
+    pub backlog_peak: u64,
+    /// Intervals that were not handed on because nobody took them in time; the totals have them.
+    pub intervals_lost: u64,
 }
 
 impl Tally {
-    /// Nothing counted yet.
+    /// Nothing counted.
     pub fn new() -> Result<Self> {
-        let latency =
+        let empty =
             Histogram::new_with_bounds(1, LATENCY_US_MAX, SIGNIFICANT_DIGITS).at("latency histogram")?;
         Ok(Self {
-            latency,
+            latency: empty.clone(),
             requests: 0,
+            answered: 0,
             requests_all: 0,
+            by_request: Vec::new(),
             bytes: 0,
             connections: 0,
             errors: [0; Kind::ALL.len()],
             examples: Vec::new(),
+            lateness: empty,
+            backlog_peak: 0,
+            intervals_lost: 0,
         })
     }
 
-    /// Counts a response within the window; part microseconds round up, so that nothing is flattered.
-    pub fn record(&mut self, latency: Duration, bytes: u64) {
-        self.latency.saturating_record(latency.as_nanos().div_ceil(1000) as u64);
-        self.requests += 1;
-        self.bytes += bytes;
-    }
-
     /// Counts a failure.
-    pub fn fail(&mut self, failure: Failure) {
+    pub fn fail(&mut self, failure: &Failure) {
         self.errors[failure.kind as usize] += 1;
         if self.examples.len() < EXAMPLES_MAX {
             self.examples.push(format!("{}: {}", failure.kind.name(), failure.detail));
@@ -150,7 +174,16 @@ impl Tally {
     pub fn merge(&mut self, other: &Self) -> Result<()> {
         self.latency.add(&other.latency).at("latency histograms do not add up")?;
         self.requests += other.requests;
+        self.answered += other.answered;
         self.requests_all += other.requests_all;
+        let requests = self.by_request.len().max(other.by_request.len());
+        self.by_request.resize(requests, 0);
+        for (sum, n) in self.by_request.iter_mut().zip(&other.by_request) {
+            *sum += n;
+        }
+        self.lateness.add(&other.lateness).at("histograms do not add up")?;
+        self.intervals_lost += other.intervals_lost;
+        self.backlog_peak += other.backlog_peak;
         self.bytes += other.bytes;
         self.connections += other.connections;
         for (sum, n) in self.errors.iter_mut().zip(other.errors) {
@@ -162,20 +195,40 @@ impl Tally {
     }
 }
 
+/// A time in whole microseconds, rounded up: nothing takes no time.
+pub(super) fn micros(time: Duration) -> u64 {
+    time.as_nanos().div_ceil(1000) as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn part_microseconds_round_up_and_threads_add_up() {
+    fn part_microseconds_round_up() {
+        assert_eq!([1, 1000, 2001].map(|ns| micros(Duration::from_nanos(ns))), [1, 1, 3]);
+    }
+
+    #[test]
+    fn threads_add_up() {
         let (mut a, mut b) = (Tally::new().unwrap(), Tally::new().unwrap());
-        a.record(Duration::from_nanos(1), 10);
-        b.record(Duration::from_nanos(2001), 20);
-        b.fail(Failure::new(Kind::Surplus, "x"));
+        (a.requests, a.by_request) = (1, vec![1, 2]);
+        (b.requests, b.by_request) = (2, vec![0, 0, 3]);
+        b.latency.record(7).unwrap();
+        b.fail(&Failure::new(Kind::Surplus, "x"));
         a.merge(&b).unwrap();
-        assert_eq!((a.latency.min(), a.latency.max(), a.requests, a.bytes), (1, 3, 2, 30));
+        assert_eq!((a.requests, a.latency.max()), (3, 7));
+        assert_eq!(a.by_request, [1, 2, 3]);
         assert_eq!((a.errors_total(), a.errors[Kind::Surplus as usize]), (1, 1));
         assert_eq!(a.examples, ["surplus: x"]);
+    }
+
+    #[test]
+    fn a_reset_is_a_reset_whoever_notices() {
+        let kind = |kind| Failure::io(Kind::Read, &io::Error::from(kind)).kind;
+        assert_eq!(kind(io::ErrorKind::ConnectionReset), Kind::Reset);
+        assert_eq!(kind(io::ErrorKind::BrokenPipe), Kind::Reset);
+        assert_eq!(kind(io::ErrorKind::TimedOut), Kind::Read);
     }
 
     #[test]

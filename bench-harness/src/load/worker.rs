@@ -1,18 +1,30 @@
 //! One thread of the load: its runtime, its connections, its counts.
 use std::{
     cell::RefCell,
-    rc::Rc,
-    sync::atomic::{AtomicU64, Ordering},
+    rc::{Rc, Weak},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::SyncSender,
+    },
     time::{Duration, Instant},
 };
 
 use monoio::net::TcpStream;
 
 use super::{
-    Plan, client,
+    Plan,
+    arrivals::Schedule,
+    client,
+    gate::{Collected, Gate},
+    interval::{Current, Part, Window},
+    order::{self, Order},
+    pipeline,
+    plan::Pace,
     run::Shared,
     slots::Slot,
-    tally::{Failure, Tally},
+    tally::{Failure, Kind, Tally, micros},
+    timer::Timer,
 };
 use crate::{
     fault::{At, Result},
@@ -28,44 +40,172 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 pub(super) struct Shown {
     pub(super) completed: AtomicU64,
     pub(super) failed: AtomicU64,
+    pub(super) backlog: AtomicU64,
 }
 
 /// What the connections of one thread share.
 pub(super) struct Worker {
     pub(super) plan: Rc<Plan>,
-    pub(super) request: Rc<Vec<u8>>,
-    pub(super) begin: Instant,
-    pub(super) end: Instant,
+    /// The bytes of each request of the plan.
+    pub(super) wire: Vec<Rc<Vec<u8>>>,
+    pub(super) window: Window,
     pub(super) slots: Vec<Slot>,
-    tally: RefCell<Tally>,
-    shared: std::sync::Arc<Shared>,
+    /// Open loop: who sends what when.
+    gate: Option<Gate>,
+    round: Rc<[usize]>,
+    counts: RefCell<Counts>,
+    shared: Arc<Shared>,
     index: usize,
 }
 
+struct Counts {
+    tally: Tally,
+    current: Current,
+}
+
 impl Worker {
-    /// Counts a good response.
-    pub(super) fn count(&self, start: Instant, now: Instant, bytes: u64) {
+    fn new(
+        plan: &Plan,
+        shared: &Arc<Shared>,
+        index: usize,
+        connections: usize,
+        current: Current,
+    ) -> Result<Self> {
+        let window = shared.window();
+        let weights: Vec<u32> = plan.requests.iter().map(|request| request.weight).collect();
+        let mut tally = Tally::new()?;
+        tally.by_request = vec![0; plan.requests.len()];
+        let gate = match plan.pace {
+            Pace::Closed => None,
+            Pace::Open(open) => {
+                let threads = shared.shown.len();
+                let span = (window.begin - plan.warmup, window.end);
+                let schedule = Schedule::new(open.arrivals, open.rate, (index, threads), plan.seed, span);
+                Some(Gate::new(schedule, connections, share(open.backlog_max, threads, index)))
+            }
+        };
+        Ok(Self {
+            plan: Rc::new(plan.clone()),
+            wire: plan.requests.iter().map(|request| Rc::new(request.bytes.clone())).collect(),
+            window,
+            slots: (0..connections).map(|_| Slot::default()).collect(),
+            gate,
+            round: order::round(&weights),
+            counts: RefCell::new(Counts { tally, current }),
+            shared: shared.clone(),
+            index,
+        })
+    }
+
+    /// When connection `index` sends its next request, or was to have sent it; None when the run is over for it.
+    pub(super) async fn next_start(&self, index: usize, now: Instant) -> Option<Instant> {
+        match &self.gate {
+            None => (now < self.window.end).then_some(now),
+            Some(gate) => {
+                self.collect(gate, now);
+                if now >= self.window.end + self.plan.timeout {
+                    self.give_up(gate);
+                }
+                gate.next(index).await
+            }
+        }
+    }
+
+    /// Whether a request's start is when it was due, not when it is sent.
+    pub(super) fn is_open_loop(&self) -> bool {
+        self.gate.is_some()
+    }
+
+    /// The order in which connection `index` of this thread asks for things.
+    pub(super) fn order(&self, index: usize) -> Order {
+        let connection = ((self.index as u64) << 32) | index as u64;
+        Order::new(self.round.clone(), self.plan.seed.wrapping_add(connection))
+    }
+
+    /// Counts a response to request `request` of the plan.
+    pub(super) fn count(&self, request: usize, start: Instant, now: Instant, bytes: u64) {
         bump(&self.shown().completed);
-        let mut tally = self.tally.borrow_mut();
+        let counts = &mut *self.counts.borrow_mut();
+        let tally = &mut counts.tally;
         tally.requests_all += 1;
-        if now >= self.begin && now < self.end {
-            tally.record(now.duration_since(start), bytes);
+        if let Some(n) = tally.by_request.get_mut(request) {
+            *n += 1;
+        }
+        if counts.current.is_over(now) {
+            counts.current.roll(now, &mut tally.latency);
+        }
+        let answered = self.window.holds(now);
+        if answered {
+            tally.answered += 1;
+            tally.bytes += bytes;
+        }
+        let recorded = if self.is_open_loop() { self.window.holds(start) } else { answered };
+        if recorded {
+            tally.requests += 1;
+            counts.current.record(micros(now.saturating_duration_since(start)));
         }
     }
 
     /// Counts a failure, whenever it happens.
-    pub(super) fn fail(&self, failure: Failure) {
+    pub(super) fn fail(&self, failure: &Failure) {
         bump(&self.shown().failed);
-        self.tally.borrow_mut().fail(failure);
+        let now = Instant::now();
+        let counts = &mut *self.counts.borrow_mut();
+        counts.tally.fail(failure);
+        counts.current.roll(now, &mut counts.tally.latency);
+        counts.current.fail(now);
     }
 
     /// Counts a connection opened.
     pub(super) fn connected(&self) {
-        self.tally.borrow_mut().connections += 1;
+        self.counts.borrow_mut().tally.connections += 1;
+    }
+
+    fn collect(&self, gate: &Gate, now: Instant) {
+        gate.collect(now, &mut Collector { worker: self, in_window: self.window.holds(now) });
+        self.shown().backlog.store(gate.backlog() as u64, Ordering::Relaxed);
+    }
+
+    fn give_up(&self, gate: &Gate) {
+        for _ in 0..gate.give_up() {
+            self.fail(&Failure::new(Kind::Dropped, "no connection came free before the run was over"));
+        }
     }
 
     fn shown(&self) -> &Shown {
         &self.shared.shown[self.index]
+    }
+
+    fn into_tally(self: Rc<Self>) -> Tally {
+        let counts = &mut *self.counts.borrow_mut();
+        let lost = counts.current.finish(Instant::now(), &mut counts.tally.latency);
+        counts.tally.intervals_lost += lost;
+        counts.tally.clone()
+    }
+}
+
+/// Counts what becomes due.
+struct Collector<'a> {
+    worker: &'a Worker,
+    in_window: bool,
+}
+
+impl Collected for Collector<'_> {
+    fn sent(&mut self, late: Duration) {
+        if self.in_window {
+            self.worker.counts.borrow_mut().tally.lateness.saturating_record(micros(late));
+        }
+    }
+
+    fn waits(&mut self, backlog: usize) {
+        if self.in_window {
+            let peak = &mut self.worker.counts.borrow_mut().tally.backlog_peak;
+            *peak = (*peak).max(backlog as u64);
+        }
+    }
+
+    fn dropped(&mut self) {
+        self.worker.fail(&Failure::new(Kind::Dropped, "due while the backlog was full"));
     }
 }
 
@@ -76,7 +216,7 @@ fn bump(counter: &AtomicU64) {
 
 /// Runs one thread from the opening of its connections to their end. Every thread waits twice at the barrier, also
 /// one that failed before, or the others would wait for ever.
-pub(super) fn run(plan: &Plan, shared: &std::sync::Arc<Shared>, index: usize) -> Result<Tally> {
+pub(super) fn run(plan: &Plan, shared: &Arc<Shared>, index: usize, parts: SyncSender<Part>) -> Result<Tally> {
     let connections = share(plan.connections, shared.shown.len(), index);
     let prepared = prepare(plan, index);
     let mut runtime = match prepared {
@@ -86,30 +226,36 @@ pub(super) fn run(plan: &Plan, shared: &std::sync::Arc<Shared>, index: usize) ->
             return Err(fault);
         }
     };
+    let driver = runtime.driver();
     runtime.block_on(async {
         let opened = open(plan, connections).await;
-        let (begin, end) = shared.wait_for_start();
+        shared.wait_for_start();
         let streams = opened?;
-        let worker = Rc::new(Worker {
-            plan: Rc::new(plan.clone()),
-            request: Rc::new(plan.request.clone()),
-            begin,
-            end,
-            slots: (0..connections).map(|_| Slot::default()).collect(),
-            tally: RefCell::new(Tally::new()?),
-            shared: shared.clone(),
-            index,
-        });
-        worker.tally.borrow_mut().connections += streams.len() as u64;
+        let current = Current::new(shared.window(), index, parts, Tally::new()?.latency);
+        let worker = Rc::new(Worker::new(plan, shared, index, connections, current)?);
+        worker.counts.borrow_mut().tally.connections += streams.len() as u64;
+        let timer = Timer::new(driver).at("cannot create a timer")?;
         let mut streams = streams.into_iter();
         let clients: Vec<_> = (0..connections)
-            .map(|i| monoio::spawn(client::drive(worker.clone(), i, streams.next())))
+            .map(|i| {
+                let (worker, stream) = (worker.clone(), streams.next());
+                monoio::spawn(async move {
+                    if worker.plan.pipeline > 1 {
+                        pipeline::drive(worker, i, stream).await;
+                    } else {
+                        client::drive(worker, i, stream).await;
+                    }
+                })
+            })
             .collect();
         monoio::spawn(watch(Rc::downgrade(&worker)));
+        if let Some(gate) = &worker.gate {
+            pace(&worker, gate, &timer).await?;
+        }
         for client in clients {
             client.await;
         }
-        Ok(worker.tally.borrow().clone())
+        Ok(worker.into_tally())
     })
 }
 
@@ -133,8 +279,20 @@ async fn open(plan: &Plan, connections: usize) -> Result<Vec<TcpStream>> {
     Ok(streams)
 }
 
-/// Expires stuck requests for as long as the run lasts.
-async fn watch(worker: std::rc::Weak<Worker>) {
+/// Wakes up whenever a request becomes due, until the last has.
+async fn pace(worker: &Worker, gate: &Gate, timer: &Timer) -> Result<()> {
+    loop {
+        let now = Instant::now();
+        worker.collect(gate, now);
+        let Some(left) = gate.until_due(now) else { break };
+        timer.sleep(left).await.at("the timer of the open loop")?;
+    }
+    gate.finish();
+    Ok(())
+}
+
+/// Expires stuck requests and closes intervals for as long as the run lasts.
+async fn watch(worker: Weak<Worker>) {
     loop {
         monoio::time::sleep(WATCH_INTERVAL).await;
         let Some(worker) = worker.upgrade() else { return };
@@ -142,6 +300,8 @@ async fn watch(worker: std::rc::Weak<Worker>) {
         for slot in &worker.slots {
             slot.expire(now, worker.plan.timeout);
         }
+        let counts = &mut *worker.counts.borrow_mut();
+        counts.current.roll(now, &mut counts.tally.latency);
     }
 }
 

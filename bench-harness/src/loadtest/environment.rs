@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{options::Peer, subject::find_program};
+use super::peer::Peer;
 use crate::runtime::{DriverChoice, Runtime};
 
 /// What a report begins with.
@@ -19,15 +19,21 @@ pub(super) struct Environment {
     pub(super) kernel: String,
     pub(super) cpu: String,
     pub(super) cores: Vec<usize>,
+    pub(super) memory: String,
     pub(super) load_average: String,
+    /// The load generator's and the floor's.
     pub(super) driver: String,
+    /// Ringlane's own, by subject.
+    pub(super) drivers: Vec<(String, String)>,
+    /// How each subject was started.
+    pub(super) commands: Vec<(String, String)>,
     pub(super) peers: Vec<String>,
     pub(super) debug_build: bool,
 }
 
 impl Environment {
     pub(super) fn read(cores: &[usize], peers: &[Peer]) -> Self {
-        // What is known of the ring is what this process gets; the proxy prints its own into its log.
+        // What this process gets; Ringlane is asked for its own once it runs.
         let driver = std::thread::spawn(|| Runtime::new(DriverChoice::Auto).map(|r| r.driver().to_string()));
         let driver = driver.join().ok().and_then(|result| result.ok());
         Self {
@@ -37,9 +43,12 @@ impl Environment {
             kernel: first_line("/proc/sys/kernel/osrelease"),
             cpu: cpu_model(),
             cores: cores.to_vec(),
+            memory: first_line("/proc/meminfo").trim_start_matches("MemTotal:").trim().to_owned(),
             load_average: first_line("/proc/loadavg"),
             driver: driver.unwrap_or_else(|| "none".into()),
-            peers: peers.iter().filter_map(|&peer| version(peer)).collect(),
+            drivers: Vec::new(),
+            commands: Vec::new(),
+            peers: versions(peers),
             debug_build: cfg!(debug_assertions),
         }
     }
@@ -47,14 +56,16 @@ impl Environment {
     /// Name and value of each line.
     pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = vec![
-            ("date", format!("{} UTC", self.date)),
+            ("date", format!("{} UTC", readable(&self.date))),
             ("command", self.command.clone()),
             ("commit", self.commit.clone()),
             ("kernel", self.kernel.clone()),
             ("cpu", format!("{}, cores {:?}", self.cpu, self.cores)),
+            ("memory", self.memory.clone()),
             ("load average", self.load_average.clone()),
-            ("driver", self.driver.clone()),
+            ("driver", format!("load generator and floor: {}", self.driver)),
         ];
+        lines.extend(self.drivers.iter().map(|(name, driver)| ("driver", format!("{name}: {driver}"))));
         lines.extend(self.peers.iter().map(|peer| ("peer", peer.clone())));
         if self.debug_build {
             lines.push(("WARNING", "debug build: figures mean nothing".into()));
@@ -65,6 +76,13 @@ impl Environment {
     pub(super) fn describe(&self) -> String {
         self.lines().iter().map(|(name, value)| format!("{name:<12}  {value}\n")).collect::<String>() + "\n"
     }
+}
+
+/// Of each program once, however many peers it is.
+fn versions(peers: &[Peer]) -> Vec<String> {
+    let mut versions: Vec<_> = peers.iter().filter_map(|&peer| peer.version()).collect();
+    versions.dedup();
+    versions
 }
 
 fn first_line(path: &str) -> String {
@@ -90,11 +108,15 @@ fn commit() -> String {
     if changed { format!("{commit} with local changes") } else { commit }
 }
 
-/// `nginx -v` writes to standard error, `haproxy -v` to standard output; the first line says it.
-fn version(peer: Peer) -> Option<String> {
-    let output = Command::new(find_program(peer.program())?).arg("-v").output().ok()?;
-    let text = [output.stdout, output.stderr].concat();
-    String::from_utf8_lossy(&text).lines().next().map(str::to_owned)
+/// `2026-01-31 23:59:59` of `20260131-235959`.
+pub(super) fn readable(timestamp: &str) -> String {
+    const SEPARATORS: [(usize, char); 4] = [(4, '-'), (6, '-'), (11, ':'), (13, ':')];
+    let mut text = String::new();
+    for (index, character) in timestamp.chars().enumerate() {
+        text.extend(SEPARATORS.iter().filter(|(at, _)| *at == index).map(|(_, separator)| separator));
+        text.push(if character == '-' { ' ' } else { character });
+    }
+    text
 }
 
 /// The time now, in UTC, as `20260131-235959`.
@@ -119,7 +141,12 @@ fn format_time(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::format_time;
+    use super::*;
+
+    #[test]
+    fn dates_are_readable() {
+        assert_eq!(readable("20260131-235959"), "2026-01-31 23:59:59");
+    }
 
     #[test]
     fn times_are_dates() {

@@ -1,7 +1,10 @@
 //! The project's performance targets, and what was measured beside each.
 use serde::Serialize;
 
-use super::measured::{Figure, Kind, Measured, Spread};
+use super::{
+    measured::{Figure, Kind, Measured, Spread},
+    noise,
+};
 
 /// What Ringlane is held against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,7 @@ const GOALS: &[Goal] = &[
     goal("13b-64", Figure::Rate, Against::Direct, Limit::BestRoundAtLeast(0.92)),
     goal("13b-64", Figure::P99, Against::BestPeer, Limit::AtMost(0.80)),
     goal("13b-1024", Figure::P99, Against::BestPeer, Limit::AtMost(0.80)),
+    goal("open-256", Figure::P999, Against::BestPeer, Limit::AtMost(0.80)),
     goal("13b-1", Figure::P50, Against::BestPeer, Limit::AtMost(1.00)),
 ];
 
@@ -59,11 +63,35 @@ pub struct Verdict {
     pub ratio: Spread,
     /// Whether it is met.
     pub met: bool,
+    /// The machine was too noisy in that scenario to be sure.
+    pub noisy: bool,
+}
+
+impl Verdict {
+    /// Met or missed, in words.
+    pub fn word(&self) -> &'static str {
+        match (self.met, self.noisy) {
+            (true, false) => "met",
+            (true, true) => "met, noisy",
+            (false, false) => "MISSED",
+            (false, true) => "MISSED, noisy",
+        }
+    }
 }
 
 /// Judges Ringlane by every target whose scenario and rivals were measured.
 pub fn judge(measured: &[Measured]) -> Vec<Verdict> {
     GOALS.iter().filter_map(|goal| judge_one(goal, measured)).collect()
+}
+
+/// The peer with the smallest median among those that kept their upstream connections.
+pub(super) fn best_peer<'a>(
+    of_scenario: impl IntoIterator<Item = &'a Measured>,
+    figure: Figure,
+) -> Option<&'a Measured> {
+    let median = |m: &&Measured| m.spread(figure).map_or(f64::INFINITY, |spread| spread.median);
+    let fair = |m: &&Measured| m.kind == Kind::Peer && m.kept_upstream_connections();
+    of_scenario.into_iter().filter(fair).min_by(|a, b| median(a).total_cmp(&median(b)))
 }
 
 fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
@@ -73,10 +101,7 @@ fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
     let rival = match goal.against {
         Against::Floor => first(Kind::Floor)?,
         Against::Direct => first(Kind::Direct)?,
-        Against::BestPeer => {
-            let median = |m: &&Measured| m.spread(goal.figure).map_or(f64::INFINITY, |spread| spread.median);
-            of_scenario().filter(|m| m.kind == Kind::Peer).min_by(|a, b| median(a).total_cmp(&median(b)))?
-        }
+        Against::BestPeer => best_peer(of_scenario(), goal.figure)?,
     };
     let ratio = first(Kind::Ringlane)?.ratio(rival, goal.figure)?;
     let (target, met) = match goal.limit {
@@ -88,48 +113,16 @@ fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
         Figure::Rate => "throughput",
         Figure::P50 => "p50",
         Figure::P99 => "p99",
+        Figure::P999 => "p99.9",
     };
     let what = format!("{}: {figure} / {}", goal.scenario, rival.subject);
-    Some(Verdict { what, target, ratio, met })
+    Some(Verdict { what, target, ratio, met, noisy: noise::is_noisy(measured, goal.scenario) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        load::tally::Tally,
-        loadtest::scenario::PRESETS,
-        report::{Figures, figures::Latency},
-    };
-
-    fn measured(scenario: &str, subject: &str, kind: Kind, cpu: &[f64]) -> Measured {
-        let rounds = cpu.iter().map(|&us| Figures {
-            connections: 1,
-            seconds: 1.0,
-            requests: 1,
-            requests_per_second: 1000.0 / us,
-            cpu_us_per_request: Some(us),
-            generator_cpu_us_per_request: 1.0,
-            latency_us: Latency { p50: 10, p99: us as u64, ..Latency::default() },
-            bytes: 0,
-            requests_all: 1,
-            connections_opened: 1,
-            errors: 0,
-            errors_by_kind: Default::default(),
-            error_examples: Vec::new(),
-        });
-        let preset = PRESETS.iter().find(|preset| preset.name == scenario).unwrap();
-        Measured {
-            scenario: preset.scenario(cpu.len()),
-            subject: subject.into(),
-            kind,
-            rounds: rounds.collect(),
-            origin_connections: 0,
-            disagreements: Vec::new(),
-            foreign_cores: Vec::new(),
-            latency: Tally::new().unwrap().latency,
-        }
-    }
+    use crate::loadtest::{measured::samples::measured, scenario::PRESETS};
 
     #[test]
     fn ratios_are_taken_round_by_round_against_the_better_peer() {
@@ -148,6 +141,23 @@ mod tests {
                 ("13b-256: CPU per request / floor", 11000.0, true)
             ]
         );
+    }
+
+    #[test]
+    fn a_peer_that_keeps_no_connections_is_no_rival() {
+        let mut cheap = measured("13b-256", "haproxy", Kind::Peer, &[1.0]);
+        cheap.origin_connections = 3;
+        let subjects = |peer| {
+            [
+                measured("13b-256", "ringlane", Kind::Ringlane, &[5.0]),
+                peer,
+                measured("13b-256", "nginx", Kind::Peer, &[10.0]),
+            ]
+        };
+        assert_eq!(judge(&subjects(cheap.clone()))[0].ratio.median, 0.5);
+        // One client and one request: one connection is what it takes.
+        cheap.origin_connections = 1;
+        assert_eq!(judge(&subjects(cheap))[0].ratio.median, 5.0);
     }
 
     #[test]

@@ -3,22 +3,35 @@
 //! ```text
 //!   options ──► scenarios  x  subjects (direct, floor, ringlane, nginx, haproxy; each a child process)
 //!                  └─────── series: for each scenario, rounds of one run per subject, in turn
-//!                              └──► measured ──► goals (ratios beside targets) ──► summary (table, Markdown, JSON)
+//!                              └──► measured ──► goals (ratios beside targets) ──► summary (terminal), document (HTML, Markdown), record (JSON)
 //! ```
+mod document;
 mod environment;
 pub mod goals;
 pub mod measured;
+mod noise;
 pub mod options;
 mod origin;
+pub mod peer;
+pub mod phases;
+mod plans;
 pub(crate) mod process;
 pub(crate) mod proxy_config;
+mod record;
 pub mod scenario;
+mod section;
 mod series;
 mod subject;
 mod summary;
 
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use document::Results;
 use environment::Environment;
 use measured::Measured;
 use options::LoadtestArgs;
@@ -26,6 +39,7 @@ use subject::Subjects;
 
 use crate::{
     fault::{At, Result},
+    page::{html, markdown},
     report::hgrm,
     runtime, socket,
 };
@@ -55,23 +69,30 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
     let allowed = runtime::allowed_cores();
     let cores = Cores::of(&allowed);
     let dir = create_dir(args)?;
-    let environment = Environment::read(&allowed, &args.peers);
+    let mut environment = Environment::read(&allowed, &args.peers);
     print!("{}", environment.describe());
     if cores.load.is_none() {
         eprintln!("WARNING: one core for everything: figures of the proxy and of the load mix");
     }
-    let subjects = Subjects::start(args, cores, &dir)?;
-    if let Some(core) = cores.load {
-        runtime::pin(core)?;
+    let mut measured = Vec::new();
+    // Scenarios with the same routes share their subjects; others need them started anew with another config.
+    for group in scenarios.chunk_by(|a, b| a.routes == b.routes) {
+        let routes = group.first().map_or(0, |scenario| scenario.routes);
+        let subjects = Subjects::start(args, cores, &dir, routes)?;
+        if let Some(core) = cores.load {
+            runtime::pin(core)?;
+        }
+        environment.commands = subjects.commands();
+        environment.drivers = subjects.drivers()?;
+        println!("measuring\n{}files in {}\n", subjects.describe(), dir.display());
+        measured.extend(series::run(args, group, &subjects, cores)?);
     }
-    println!("measuring\n{}files in {}\n", subjects.describe(), dir.display());
-    let measured = series::run(args, &scenarios, &subjects, cores)?;
-    drop(subjects);
 
     let goals = goals::judge(&measured);
     print!("{}", summary::text(&measured, &goals));
     write_files(&dir, &environment, &measured, &goals)?;
-    println!("\nwritten to {}", dir.display());
+    point_latest_at(&dir);
+    println!("\nfigures in {}\npage    file://{}", dir.display(), dir.join("report.html").display());
     let failed = measured.iter().any(|m| m.errors() > 0);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -83,8 +104,20 @@ fn create_dir(args: &LoadtestArgs) -> Result<PathBuf> {
     dir.canonicalize().at(dir.display())
 }
 
+/// `latest` beside the directory: a link that always leads to a whole report. Without it nothing is lost.
+fn point_latest_at(dir: &Path) {
+    let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else { return };
+    // Made under another name and renamed, so that nobody finds it missing.
+    let new = parent.join(format!(".latest-{}", std::process::id()));
+    let linked = symlink(name, &new).and_then(|()| fs::rename(&new, parent.join("latest")));
+    if let Err(error) = linked {
+        let _ = fs::remove_file(&new);
+        eprintln!("cannot link {} to the report: {error}", parent.join("latest").display());
+    }
+}
+
 fn write_files(
-    dir: &std::path::Path,
+    dir: &Path,
     environment: &Environment,
     measured: &[Measured],
     goals: &[goals::Verdict],
@@ -93,9 +126,11 @@ fn write_files(
         let path = dir.join(name);
         fs::write(&path, text).at(format!("cannot write {}", path.display()))
     };
-    let results = serde_json::json!({ "environment": environment, "results": measured, "goals": goals });
+    let results = record::json(environment, measured, goals);
     write("results.json", &(serde_json::to_string_pretty(&results).at("results as JSON")? + "\n"))?;
-    write("summary.md", &summary::markdown(environment, measured, goals))?;
+    let document = document::build(&Results { environment, measured, goals })?;
+    write("report.html", &html::render(&document))?;
+    write("report.md", &markdown::render(&document))?;
     for one in measured {
         write(&format!("{}-{}.hgrm", one.scenario.name, one.subject), &hgrm::render(&one.latency))?;
     }

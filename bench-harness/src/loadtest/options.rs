@@ -1,10 +1,11 @@
 //! `ringlane-bench loadtest`: what is typed.
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::peer::Peer;
 use super::scenario::{PRESETS, Preset, Scenario};
-use crate::load::options::parse_duration;
+use crate::load::options::{parse_duration, parse_rate};
 
 /// Rounds without `--rounds`; a preset may ask for more.
 const ROUNDS: usize = 3;
@@ -30,6 +31,9 @@ pub struct LoadtestArgs {
     /// Presets instead of --connections and --body-bytes: all, or a list of their names
     #[arg(long, value_delimiter = ',', value_name = "NAME,..", value_parser = parse_scenario)]
     pub scenario: Vec<ScenarioChoice>,
+    /// Requests per second of the open-loop preset; by default half of what the slowest fast peer can do
+    #[arg(long, value_name = "R/s", value_parser = parse_rate)]
+    pub rate: Option<f64>,
     /// Drive this URL only; starts nothing
     #[arg(long, value_name = "URL", conflicts_with_all = ["peers", "floor", "epoll", "scenario"])]
     pub target: Option<String>,
@@ -37,10 +41,10 @@ pub struct LoadtestArgs {
     #[arg(long, value_enum, value_delimiter = ',')]
     pub peers: Vec<Peer>,
     /// Also measure the bare forwarder
-    #[arg(long)]
+    #[arg(long, overrides_with = "floor")]
     pub floor: bool,
     /// Also measure Ringlane on epoll
-    #[arg(long)]
+    #[arg(long, overrides_with = "epoll")]
     pub epoll: bool,
     /// Leave Ringlane out
     #[arg(long)]
@@ -54,36 +58,6 @@ pub struct LoadtestArgs {
     /// Where a directory for the results is made
     #[arg(long, value_name = "DIR", default_value = "target/loadtest")]
     pub out: PathBuf,
-}
-
-/// A proxy to compare with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Peer {
-    /// nginx
-    Nginx,
-    /// HAProxy
-    Haproxy,
-    /// HAProxy with `option splice-response`: long bodies pass through a pipe, without a copy
-    HaproxySplice,
-}
-
-impl Peer {
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx",
-            Self::Haproxy => "haproxy",
-            Self::HaproxySplice => "haproxy-splice",
-        }
-    }
-
-    /// The program it is.
-    pub fn program(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx",
-            Self::Haproxy | Self::HaproxySplice => "haproxy",
-        }
-    }
 }
 
 /// One word of `--scenario`.
@@ -178,6 +152,7 @@ mod tests {
     fn an_external_target_excludes_children() {
         assert!(parse("--target http://a/ --floor").is_err());
         assert!(parse("--target http://a/ --peers nginx").is_err());
+        assert!(parse("--floor --floor --epoll --epoll").is_ok(), "a script may ask for them already");
         assert_eq!(parse("--peers nginx,haproxy-splice").unwrap().peers, [Peer::Nginx, Peer::HaproxySplice]);
     }
 }

@@ -17,8 +17,8 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether the origin's greeting comes back from `address`.
-pub(super) fn answers(address: SocketAddr) -> Result<()> {
-    let body = get(address, "/bytes/13")?;
+pub(super) fn answers(address: SocketAddr, host: Option<&str>) -> Result<()> {
+    let body = get(address, host, "/bytes/13")?;
     if body == "Hello, World!" {
         Ok(())
     } else {
@@ -28,15 +28,32 @@ pub(super) fn answers(address: SocketAddr) -> Result<()> {
 
 /// The origin's counters.
 pub(super) fn stats(address: SocketAddr) -> Result<Snapshot> {
-    serde_json::from_str(&get(address, "/__stats")?).at(format!("counters of the origin on {address}"))
+    serde_json::from_str(&get(address, None, "/__stats")?).at(format!("counters of the origin on {address}"))
 }
 
-/// The body of a 200 response to a GET.
-fn get(address: SocketAddr, path: &str) -> Result<String> {
+/// Whether the proxy at `address` tells the origin who asks, as every one of them is set up to.
+pub(super) fn check_forwarding(address: SocketAddr, host: Option<&str>) -> Result<()> {
+    let sent = host.map_or_else(|| address.to_string(), str::to_owned);
+    let head = get(address, host, "/headers")?.to_lowercase();
+    let value = |name| head.lines().filter_map(|line| line.split_once(": ")).find(|(n, _)| *n == name);
+    let value = |name| value(name).map(|(_, value)| value.trim_end());
+    // Envoy names the machine's own address where a client is local.
+    let forwarded = value("x-forwarded-for").is_some_and(|it| it.parse::<std::net::IpAddr>().is_ok());
+    if forwarded && value("x-forwarded-proto") == Some("http") && value("host") == Some(&sent) {
+        return Ok(());
+    }
+    Err(Fault::new(format!(
+        "the origin was not told the client's address, its scheme and its host, but:\n{head}"
+    )))
+}
+
+/// The body of a 200 response to a GET; `host` is what the request names, by default the address.
+pub(super) fn get(address: SocketAddr, host: Option<&str>, path: &str) -> Result<String> {
     let place = format!("GET {path} from {address}");
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).at(&place)?;
     stream.set_read_timeout(Some(TIMEOUT)).at(&place)?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let host = host.map_or_else(|| address.to_string(), str::to_owned);
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
     stream.write_all(request.as_bytes()).at(&place)?;
     let (mut reply, mut piece) = (Vec::new(), [0; 4096]);
     loop {

@@ -24,6 +24,7 @@ pub(crate) struct Process {
     name: String,
     child: Child,
     log: PathBuf,
+    command: String,
 }
 
 /// How a child is started.
@@ -52,10 +53,11 @@ impl Process {
         }
         // Its own group, so that ending it ends what it started, and a Ctrl-C here does not reach it first.
         command.process_group(0);
+        let typed = describe(&command, launch);
         prepare(&mut command, launch.core, launch.death_signal);
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().at(format!("cannot start {} ({program})", launch.name))?;
-        Ok(Self { name: launch.name.to_owned(), child, log })
+        Ok(Self { name: launch.name.to_owned(), child, log, command: typed })
     }
 
     /// Starts a subcommand of this very program, which prints where it listens; returns the address.
@@ -74,16 +76,21 @@ impl Process {
         }
     }
 
+    /// How it was started, as it would be typed in the directory of its files.
+    pub(super) fn command(&self) -> &str {
+        &self.command
+    }
+
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits until it answers through to the origin.
-    pub(crate) fn wait_until_it_answers(&mut self, address: SocketAddr) -> Result<()> {
+    pub(crate) fn wait_until_it_answers(&mut self, address: SocketAddr, host: Option<&str>) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            let refused = match origin::answers(address) {
+            let refused = match origin::answers(address, host) {
                 Ok(()) => return Ok(()),
                 Err(fault) => fault,
             };
@@ -129,6 +136,16 @@ impl Drop for Process {
             thread::sleep(POLL);
         }
     }
+}
+
+/// Without directories: where a program and its files were is no part of a result.
+fn describe(command: &Command, launch: &Launch<'_>) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let dir = launch.dir.display().to_string();
+    let words = std::iter::once(program).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy().replace(&dir, ".")).collect();
+    let pinned = launch.core.map_or(String::new(), |core| format!("taskset -c {core} "));
+    pinned + &words.join(" ")
 }
 
 /// Pins the child and ties its life to ours, between fork and exec.
@@ -196,7 +213,8 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "echo no such option >&2; exit 3"]);
         let mut process = Process::start(command, &launch("ringlane-bench-test-early", &dir)).unwrap();
-        let fault = process.wait_until_it_answers("127.0.0.1:1".parse().unwrap()).unwrap_err().to_string();
+        let fault =
+            process.wait_until_it_answers("127.0.0.1:1".parse().unwrap(), None).unwrap_err().to_string();
         assert!(fault.contains("no such option") && fault.contains("exit status: 3"), "{fault}");
     }
 }

@@ -5,28 +5,62 @@ use toml::{Table, Value};
 
 use crate::fault::{At, Fault, Result};
 
-/// Rewrites the text of a config: the first listener to `listen`, every endpoint to `origin`, one pinned worker,
-/// any other address to a free port.
-pub(crate) fn rewrite(text: &str, listen: SocketAddr, origin: SocketAddr, driver: &str) -> Result<String> {
+/// What a config is rewritten for.
+pub(crate) struct Place<'a> {
+    /// Where the first listener is to listen.
+    pub(crate) listen: SocketAddr,
+    /// Where the admin listener is.
+    pub(crate) admin: SocketAddr,
+    /// Where every upstream goes.
+    pub(crate) origin: SocketAddr,
+    /// The driver.
+    pub(crate) driver: &'a str,
+    /// A route for each of these hosts takes the place of the config's own; none: the config's own stay.
+    pub(crate) hosts: &'a [String],
+}
+
+/// Rewrites the text of a config for a place: one pinned worker, its addresses, and any other address to a free port.
+pub(crate) fn rewrite(text: &str, place: &Place<'_>) -> Result<String> {
     let mut config: Table = text.parse().at("not valid TOML")?;
     let runtime = config.entry("runtime").or_insert_with(|| Value::Table(Table::new()));
     let runtime = runtime.as_table_mut().ok_or_else(|| Fault::new("runtime is not a table"))?;
     runtime.insert("workers".into(), Value::Integer(1));
     runtime.insert("pin_cores".into(), Value::Boolean(true));
-    runtime.insert("driver".into(), Value::String(driver.to_owned()));
+    runtime.insert("driver".into(), Value::String(place.driver.to_owned()));
 
     let listeners = tables(&mut config, "listeners")?;
     for (index, listener) in listeners.into_iter().enumerate() {
-        let address = if index == 0 { listen } else { free_address()? };
+        let address = if index == 0 { place.listen } else { free_address()? };
         listener.insert("address".into(), Value::String(address.to_string()));
     }
     for upstream in tables(&mut config, "upstreams")? {
-        upstream.insert("endpoints".into(), Value::Array(vec![Value::String(origin.to_string())]));
+        upstream.insert("endpoints".into(), Value::Array(vec![Value::String(place.origin.to_string())]));
     }
-    if let Some(admin) = config.get_mut("admin").and_then(Value::as_table_mut) {
-        admin.insert("address".into(), Value::String(free_address()?.to_string()));
+    // Its histograms are part of the report, so there is one even where the config has none.
+    let admin = config.entry("admin").or_insert_with(|| Value::Table(Table::new()));
+    let admin = admin.as_table_mut().ok_or_else(|| Fault::new("admin is not a table"))?;
+    admin.insert("address".into(), Value::String(place.admin.to_string()));
+    if !place.hosts.is_empty() {
+        let routes = host_routes(&mut config, place.hosts)?;
+        config.insert("routes".into(), routes);
     }
     toml::to_string(&config).at("config as TOML")
+}
+
+/// A route for each host, to the first upstream.
+fn host_routes(config: &mut Table, hosts: &[String]) -> Result<Value> {
+    let upstreams = tables(config, "upstreams")?;
+    let upstream = upstreams.first().and_then(|first| first.get("name")).cloned();
+    let upstream = upstream.ok_or_else(|| Fault::new("the first of [[upstreams]] has no name"))?;
+    let route = |host: &String| {
+        let hosts = Value::Array(vec![Value::String(host.clone())]);
+        Value::Table(Table::from_iter([
+            ("name".to_owned(), Value::String(host.clone())),
+            ("match".to_owned(), Value::Table(Table::from_iter([("hosts".to_owned(), hosts)]))),
+            ("upstream".to_owned(), upstream.clone()),
+        ]))
+    };
+    Ok(Value::Array(hosts.iter().map(route).collect()))
 }
 
 /// The array of tables called `key`; there must be one.
@@ -68,11 +102,15 @@ mod tests {
         upstream = "app"
     "#;
 
+    fn place<'a>(hosts: &'a [String]) -> Place<'a> {
+        let [listen, admin, origin] =
+            ["127.0.0.1:1", "127.0.0.1:3", "127.0.0.1:2"].map(|text| text.parse().unwrap());
+        Place { listen, admin, origin, driver: "epoll", hosts }
+    }
+
     #[test]
     fn addresses_and_workers_are_replaced_and_the_rest_is_kept() {
-        let text =
-            rewrite(CONFIG, "127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap(), "epoll").unwrap();
-        let config: Table = text.parse().unwrap();
+        let config: Table = rewrite(CONFIG, &place(&[])).unwrap().parse().unwrap();
         assert_eq!(config["runtime"]["workers"].as_integer(), Some(1));
         assert_eq!(config["runtime"]["driver"].as_str(), Some("epoll"));
         assert_eq!(config["listeners"][0]["address"].as_str(), Some("127.0.0.1:1"));
@@ -81,14 +119,22 @@ mod tests {
             &[Value::String("127.0.0.1:2".into())]
         );
         assert_eq!(config["upstreams"][0]["balance"].as_str(), Some("round_robin"));
-        assert_ne!(config["admin"]["address"].as_str(), Some("127.0.0.1:9901"));
+        assert_eq!(config["admin"]["address"].as_str(), Some("127.0.0.1:3"));
         assert_eq!(config["routes"][0]["upstream"].as_str(), Some("app"));
     }
 
     #[test]
+    fn hosts_become_routes_to_the_first_upstream() {
+        let hosts = ["a.example".to_owned(), "b.example".to_owned()];
+        let config: Table = rewrite(CONFIG, &place(&hosts)).unwrap().parse().unwrap();
+        let routes = config["routes"].as_array().unwrap();
+        assert_eq!(routes.len(), 2);
+        assert_eq!(routes[1]["match"]["hosts"][0].as_str(), Some("b.example"));
+        assert_eq!(routes[1]["upstream"].as_str(), Some("app"));
+    }
+
+    #[test]
     fn a_config_without_listeners_is_refused_by_name() {
-        let fault =
-            rewrite("[runtime]", "127.0.0.1:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap(), "auto");
-        assert!(fault.unwrap_err().to_string().contains("[[listeners]]"));
+        assert!(rewrite("[runtime]", &place(&[])).unwrap_err().to_string().contains("[[listeners]]"));
     }
 }

@@ -10,18 +10,19 @@ use std::{
 use super::{
     Cores,
     measured::Kind,
-    options::{LoadtestArgs, Peer},
+    options::LoadtestArgs,
+    origin,
+    peer::{Peer, Site, find_program},
     process::{Launch, Process},
-    proxy_config::{free_address, rewrite},
+    proxy_config::{Place, free_address, rewrite},
+    scenario,
 };
 use crate::{
     cpu,
     fault::{At, Fault, Result},
     load::options::{parse_url, resolve},
+    resident,
 };
-
-const NGINX: &str = include_str!("../../peers/nginx.conf");
-const HAPROXY: &str = include_str!("../../peers/haproxy.cfg");
 
 /// One of the measured.
 pub(super) struct Subject {
@@ -30,6 +31,12 @@ pub(super) struct Subject {
     pub(super) address: SocketAddr,
     /// None: somebody else's process.
     pub(super) pid: Option<u32>,
+    /// Where Ringlane tells about itself.
+    pub(super) admin: Option<SocketAddr>,
+    /// How it was started.
+    pub(super) command: String,
+    /// Resident memory before it was asked for anything but to show that it works.
+    pub(super) memory_idle: Option<u64>,
     /// Set for an external target: the URL as it was typed.
     pub(super) url: Option<String>,
     /// Runs for as long as this lives.
@@ -44,14 +51,17 @@ pub(super) struct Subjects {
 }
 
 impl Subjects {
-    /// Starts the origin and all that was asked for, and waits until each answers.
-    pub(super) fn start(args: &LoadtestArgs, cores: Cores, dir: &Path) -> Result<Self> {
+    /// Starts the origin and all that was asked for, with so many routes, and waits until each answers.
+    pub(super) fn start(args: &LoadtestArgs, cores: Cores, dir: &Path, routes: usize) -> Result<Self> {
         if let Some(url) = &args.target {
             let subject = Subject {
                 name: "target".into(),
                 kind: Kind::External,
                 address: resolve(&parse_url(url)?.host)?,
                 pid: None,
+                admin: None,
+                command: String::new(),
+                memory_idle: None,
                 url: Some(url.clone()),
                 _process: None,
             };
@@ -60,7 +70,15 @@ impl Subjects {
         let echo = ["echo", "--listen", "127.0.0.1:0"].map(String::from);
         let launch = Launch { name: "echo", core: cores.load, dir, death_signal: libc::SIGKILL };
         let (process, origin) = Process::start_own(&echo, &launch)?;
-        let mut starter = Starter { args, core: cores.proxy, dir, origin, all: Vec::new() };
+        let mut starter = Starter {
+            args,
+            core: cores.proxy,
+            dir,
+            origin,
+            hosts: scenario::hosts(routes),
+            asked_host: scenario::asked_host(routes),
+            all: Vec::new(),
+        };
         starter.add("direct", Kind::Direct, origin, process)?;
         if args.floor {
             starter.floor()?;
@@ -86,6 +104,24 @@ impl Subjects {
         self.all.iter().map(line).collect()
     }
 
+    /// Name and command line of each.
+    pub(super) fn commands(&self) -> Vec<(String, String)> {
+        self.all.iter().map(|subject| (subject.name.clone(), subject.command.clone())).collect()
+    }
+
+    /// Driver and ring flags of each that tells, in its own words.
+    pub(super) fn drivers(&self) -> Result<Vec<(String, String)>> {
+        let mut drivers = Vec::new();
+        for subject in &self.all {
+            let Some(admin) = subject.admin else { continue };
+            let metrics = origin::get(admin, None, "/metrics")?;
+            let info = metrics.lines().find(|line| line.starts_with("ringlane_info{"));
+            let driver = info.and_then(|line| line.split_once("driver=\"")?.1.split('"').next());
+            drivers.push((subject.name.clone(), driver.unwrap_or("unknown").to_owned()));
+        }
+        Ok(drivers)
+    }
+
     /// CPU time that this process and everything it started used so far.
     pub(super) fn cpu_time(&self) -> Result<Duration> {
         let pids = self.all.iter().filter_map(|subject| subject.pid);
@@ -98,18 +134,27 @@ struct Starter<'a> {
     core: Option<usize>,
     dir: &'a Path,
     origin: SocketAddr,
+    hosts: Vec<String>,
+    asked_host: Option<String>,
     all: Vec<Subject>,
 }
 
 impl Starter<'_> {
     fn add(&mut self, name: &str, kind: Kind, address: SocketAddr, mut process: Process) -> Result<()> {
-        process.wait_until_it_answers(address)?;
-        let pid = Some(process.pid());
+        let host = self.asked_host.as_deref();
+        process.wait_until_it_answers(address, host)?;
+        if matches!(kind, Kind::Ringlane | Kind::Peer) {
+            origin::check_forwarding(address, host).at(name)?;
+        }
+        let pid = process.pid();
         self.all.push(Subject {
             name: name.to_owned(),
             kind,
             address,
-            pid,
+            pid: Some(pid),
+            admin: None,
+            command: process.command().to_owned(),
+            memory_idle: Some(resident::process_tree(pid)?),
             url: None,
             _process: Some(process),
         });
@@ -134,13 +179,18 @@ impl Starter<'_> {
             "cannot read {}; run from the repository's root or name one with --config",
             source.display()
         ))?;
-        let address = free_address()?;
-        let text = rewrite(&text, address, self.origin, driver).at(source.display())?;
+        let (address, admin) = (free_address()?, free_address()?);
+        let place = Place { listen: address, admin, origin: self.origin, driver, hosts: &self.hosts };
+        let text = rewrite(&text, &place).at(source.display())?;
         let config = self.write(&format!("{name}.toml"), &text)?;
         let mut command = Command::new(binary);
         command.args(["run", "--config"]).arg(config);
         let process = Process::start(command, &self.launch(name, libc::SIGKILL))?;
-        self.add(name, Kind::Ringlane, address, process)
+        self.add(name, Kind::Ringlane, address, process)?;
+        if let Some(subject) = self.all.last_mut() {
+            subject.admin = Some(admin);
+        }
+        Ok(())
     }
 
     fn ringlane_binary(&self) -> Result<PathBuf> {
@@ -157,40 +207,16 @@ impl Starter<'_> {
 
     fn peer(&mut self, peer: Peer) -> Result<()> {
         let Some(program) = find_program(peer.program()) else {
-            eprintln!("{0} is not installed and is left out (Debian: apt-get install {0})", peer.program());
+            eprintln!("{} is not installed and is left out ({})", peer.program(), peer.install_hint());
             return Ok(());
         };
         let address = free_address()?;
-        let (template, extension, splice) = match peer {
-            Peer::Nginx => (NGINX, "conf", ""),
-            Peer::Haproxy => (HAPROXY, "cfg", ""),
-            Peer::HaproxySplice => (HAPROXY, "cfg", "option splice-response"),
-        };
-        let text = template
-            .replace("{{listen}}", &address.to_string())
-            .replace("{{origin}}", &self.origin.to_string())
-            .replace("{{dir}}", &self.dir.display().to_string())
-            .replace("{{splice}}", splice);
-        let config = self.write(&format!("{}.{extension}", peer.name()), &text)?;
-        let mut command = Command::new(program);
-        let death_signal = match peer {
-            // Its worker is a child of its own, which a killed master would leave behind.
-            Peer::Nginx => {
-                command
-                    .arg("-e")
-                    .arg(self.dir.join("nginx.log"))
-                    .arg("-p")
-                    .arg(self.dir)
-                    .arg("-c")
-                    .arg(config);
-                libc::SIGTERM
-            }
-            Peer::Haproxy | Peer::HaproxySplice => {
-                command.arg("-db").arg("-f").arg(config);
-                libc::SIGKILL
-            }
-        };
-        let process = Process::start(command, &self.launch(peer.name(), death_signal))?;
+        let site = Site { listen: address, origin: self.origin, dir: self.dir, hosts: &self.hosts };
+        let files = peer.files(&site);
+        let paths = files.iter().map(|(name, text)| self.write(name, text)).collect::<Result<Vec<_>>>()?;
+        let config = paths.first().ok_or_else(|| Fault::new(format!("{} has no config", peer.name())))?;
+        let command = peer.command(&program, config, self.dir);
+        let process = Process::start(command, &self.launch(peer.name(), peer.death_signal()))?;
         self.add(peer.name(), Kind::Peer, address, process)
     }
 
@@ -199,11 +225,4 @@ impl Starter<'_> {
         fs::write(&path, text).at(format!("cannot write {}", path.display()))?;
         Ok(path)
     }
-}
-
-/// Looks for a program where shells look, and where Debian puts servers, which is not on everybody's PATH.
-pub(super) fn find_program(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let extra = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
-    env::split_paths(&path).chain(extra).map(|dir| dir.join(name)).find(|file| file.is_file())
 }

@@ -1,18 +1,12 @@
-//! The report for people: tables on the terminal, the same as Markdown.
+//! The report on the terminal: tables and what must be known besides.
 use std::fmt::Write;
 
 use super::{
-    environment::Environment,
     goals::Verdict,
     measured::{Figure, Kind, Measured, Spread},
+    noise,
 };
 use crate::report::table;
-
-/// Others that use more of the machine than this, in cores, make figures doubtful.
-const FOREIGN_CORES_MAX: f64 = 0.15;
-
-/// A spread of CPU times this wide, relative to its median, means that the machine did something else meanwhile.
-const NOISY_SPREAD: f64 = 0.35;
 
 const HEADER: &[&str] = &[
     "scenario",
@@ -40,27 +34,6 @@ pub(super) fn text(measured: &[Measured], goals: &[Verdict]) -> String {
     if !goals.is_empty() {
         text.push('\n');
         text.push_str(&table::render(GOAL_HEADER, &goal_rows(goals)));
-    }
-    text
-}
-
-/// The whole report as Markdown.
-pub(super) fn markdown(environment: &Environment, measured: &[Measured], goals: &[Verdict]) -> String {
-    let mut text = String::from("# Load test\n\n");
-    for (name, value) in environment.lines() {
-        let _ = writeln!(text, "- {name}: `{value}`");
-    }
-    text.push_str(
-        "\nClosed loop. Medians over the rounds, which were interleaved; latencies of all rounds together. CPU time is \
-         that of the target's processes, for `direct` that of the origin.\n\n",
-    );
-    text.push_str(&table::markdown(HEADER, &rows(measured)));
-    for line in notes(measured) {
-        let _ = writeln!(text, "\n{line}");
-    }
-    if !goals.is_empty() {
-        text.push_str("\n## Targets\n\nRatios are taken round by round; the median counts.\n\n");
-        text.push_str(&table::markdown(GOAL_HEADER, &goal_rows(goals)));
     }
     text
 }
@@ -109,7 +82,7 @@ fn goal_rows(goals: &[Verdict]) -> Vec<Vec<String>> {
             format!("{:.2}", goal.ratio.median),
             range(goal.ratio),
             goal.target.clone(),
-            if goal.met { "met" } else { "MISSED" }.to_owned(),
+            goal.word().to_owned(),
         ]
     };
     goals.iter().map(row).collect()
@@ -117,44 +90,32 @@ fn goal_rows(goals: &[Verdict]) -> Vec<Vec<String>> {
 
 /// What a reader of the table must know besides.
 fn notes(measured: &[Measured]) -> Vec<String> {
-    let mut notes = noise(measured);
+    let mut notes = noise::sentences(measured);
+    notes.extend(faults(measured));
+    notes
+}
+
+/// What was wrong with the measured, in sentences.
+pub(super) fn faults(measured: &[Measured]) -> Vec<String> {
+    let mut notes = Vec::new();
     for one in measured {
         let place = format!("{} {}", one.scenario.name, one.subject);
-        let requests: u64 = one.rounds.iter().map(|round| round.requests_all).sum();
-        let is_proxy = matches!(one.kind, Kind::Floor | Kind::Ringlane | Kind::Peer);
-        if is_proxy && one.origin_connections > requests / 10 {
-            let n = one.origin_connections;
+        if !one.kept_upstream_connections() {
+            let (n, requests) = (one.origin_connections, one.requests_all());
             notes.push(format!(
-                "unfair: {place}: {n} upstream connections for {requests} requests, few are reused"
+                "unfair: {place}: {n} new upstream connections for {requests} requests: it did not keep them, and no \
+                 target is judged by it"
             ));
         }
         for line in &one.disagreements {
             notes.push(format!("ERROR: {place}: {line}"));
         }
         for (index, round) in one.rounds.iter().enumerate().filter(|(_, round)| round.errors > 0) {
-            let examples = round.error_examples.join("; ");
+            let mut examples = round.error_examples.clone();
+            examples.dedup();
+            let examples = examples.join("; ");
             notes.push(format!("ERROR: {place}, round {}: {}: {examples}", index + 1, round.errors_text()));
         }
-    }
-    notes
-}
-
-/// Whether the machine was quiet enough to tell.
-fn noise(measured: &[Measured]) -> Vec<String> {
-    let mut notes = Vec::new();
-    let foreign = Spread::of(measured.iter().flat_map(|one| one.foreign_cores.iter().copied()));
-    if let Some(foreign) = foreign.filter(|foreign| foreign.median > FOREIGN_CORES_MAX) {
-        let (median, range) = (foreign.median, range(foreign));
-        notes.push(format!(
-            "noisy: other processes used {median:.2} cores meanwhile ({range}): measure again alone"
-        ));
-    }
-    let wide = measured.iter().filter(|one| {
-        one.spread(Figure::Cpu).is_some_and(|cpu| cpu.max - cpu.min > NOISY_SPREAD * cpu.median)
-    });
-    let wide: Vec<_> = wide.map(|one| format!("{} {}", one.scenario.name, one.subject)).collect();
-    if !wide.is_empty() {
-        notes.push(format!("noisy: CPU per request differs widely between rounds of {}", wide.join(", ")));
     }
     notes
 }

@@ -7,7 +7,7 @@ use crate::{
     load::options::{parse_url, resolve},
     loadtest::{
         process::{Launch, Process},
-        proxy_config::{free_address, rewrite},
+        proxy_config::{Place, free_address, rewrite},
     },
 };
 
@@ -43,13 +43,20 @@ impl Target {
             args.config.display()
         ))?;
         let address = free_address()?;
-        let text = rewrite(&text, address, origin_address, &args.driver).at(args.config.display())?;
+        let place = Place {
+            listen: address,
+            admin: free_address()?,
+            origin: origin_address,
+            driver: &args.driver,
+            hosts: &[],
+        };
+        let text = rewrite(&text, &place).at(args.config.display())?;
         let config = dir.join("ringlane.toml");
         fs::write(&config, text).at(format!("cannot write {}", config.display()))?;
         let mut command = Command::new(binary);
         command.args(["run", "--config"]).arg(config);
         let mut proxy = Process::start(command, &launch("ringlane"))?;
-        proxy.wait_until_it_answers(address)?;
+        proxy.wait_until_it_answers(address, None)?;
         Ok(Self { pid: proxy.pid(), address, _own: vec![proxy, origin] })
     }
 }
