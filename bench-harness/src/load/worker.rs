@@ -239,13 +239,10 @@ pub(super) fn run(plan: &Plan, shared: &Arc<Shared>, index: usize, parts: SyncSe
         let clients: Vec<_> = (0..connections)
             .map(|i| {
                 let (worker, stream) = (worker.clone(), streams.next());
-                monoio::spawn(async move {
-                    if worker.plan.pipeline > 1 {
-                        pipeline::drive(worker, i, stream).await;
-                    } else {
-                        client::drive(worker, i, stream).await;
-                    }
-                })
+                match plan.pipeline {
+                    0 | 1 => monoio::spawn(client::drive(worker, i, stream)),
+                    _ => monoio::spawn(pipeline::drive(worker, i, stream)),
+                }
             })
             .collect();
         monoio::spawn(watch(Rc::downgrade(&worker)));
