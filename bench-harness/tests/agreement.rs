@@ -1,88 +1,9 @@
 //! Origin, floor and load generator over real sockets: their counts agree to the request.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+mod serving;
 
-use clap::Parser;
-use ringlane_bench::{
-    echo::stats::Snapshot,
-    load::{self, Outcome, options::LoadArgs, tally::Kind},
-};
-
-/// A subcommand that serves until it is dropped.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ringlane-bench"))
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary under test starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address =
-            line.split([' ', ',']).find_map(|word| word.parse().ok()).expect("an address is announced");
-        Self { child, address }
-    }
-
-    fn echo() -> Self {
-        Self::start(&["echo", "--listen", "127.0.0.1:0"])
-    }
-
-    fn floor(upstream: &Self) -> Self {
-        Self::start(&["floor", "--listen", "127.0.0.1:0", "--upstream", &upstream.address.to_string()])
-    }
-
-    fn stats(&self) -> Snapshot {
-        let reply = raw(self, "GET /__stats HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        serde_json::from_str(reply.split_once("\r\n\r\n").unwrap().1).unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Sends bytes and reads until the server closes.
-fn raw(server: &Server, request: &str) -> String {
-    let mut stream = TcpStream::connect(server.address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply).unwrap();
-    reply
-}
-
-#[derive(Parser)]
-struct Typed {
-    #[command(flatten)]
-    load: LoadArgs,
-}
-
-/// Drives `path` for a moment.
-fn drive(server: &Server, path: &str, options: &str) -> Outcome {
-    let line = format!("load --url http://{}{path} -d 200ms --warmup 50ms {options}", server.address);
-    let args = Typed::try_parse_from(line.split_whitespace()).unwrap().load;
-    load::run(&args.plan().unwrap(), &mut |_| {}).unwrap()
-}
-
-#[track_caller]
-fn assert_clean(outcome: &Outcome) {
-    assert_eq!(outcome.tally.errors_total(), 0, "{:?}", outcome.tally.examples);
-    assert!(outcome.tally.requests > 0);
-    assert_eq!(outcome.tally.latency.len(), outcome.tally.requests);
-}
+use ringlane_bench::load::tally::Kind;
+use serving::{Server, assert_clean, drive, raw};
 
 #[test]
 fn counts_agree_for_every_kind_of_body() {
