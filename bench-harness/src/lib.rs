@@ -5,7 +5,7 @@
 //!    │                        │
 //!    │ latency, counts,       │ CPU time, read from outside
 //!    ▼ checked answers        ▼
-//!   report: table, JSON, HdrHistogram
+//!   report: table, JSON, HdrHistogram distribution and log, CSV
 //! ```
 //!
 //! In reading order: [`pattern`] (the bytes every body is made of), [`http`] (pure functions over bytes),

@@ -2,29 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 mod server;
 
-use clap::Parser;
-use ringlane_bench::load::{self, Outcome, options::LoadArgs, tally::Kind};
-use server::{Server, raw};
-
-#[derive(Parser)]
-struct Typed {
-    #[command(flatten)]
-    load: LoadArgs,
-}
-
-/// Drives `path` for a moment.
-fn drive(server: &Server, path: &str, options: &str) -> Outcome {
-    let line = format!("load --url http://{}{path} -d 200ms --warmup 50ms {options}", server.address);
-    let args = Typed::try_parse_from(line.split_whitespace()).unwrap().load;
-    load::run(&args.plan().unwrap(), &mut |_| {}).unwrap()
-}
-
-#[track_caller]
-fn assert_clean(outcome: &Outcome) {
-    assert_eq!(outcome.tally.errors_total(), 0, "{:?}", outcome.tally.examples);
-    assert!(outcome.tally.requests > 0);
-    assert_eq!(outcome.tally.latency.len(), outcome.tally.requests);
-}
+use ringlane_bench::load::tally::Kind;
+use server::{Server, assert_clean, drive, raw};
 
 #[test]
 fn counts_agree_for_every_kind_of_body() {

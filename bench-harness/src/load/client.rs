@@ -50,13 +50,13 @@ pub(super) async fn drive(worker: Rc<Worker>, index: usize, stream: Option<TcpSt
                 worker.fail(&failure);
                 client.stream = None;
                 if failure.kind == Kind::Connect {
-                    pause().await;
+                    Box::pin(pause()).await;
                     now = Instant::now();
                 }
             }
         }
         if worker.plan.new_connection {
-            if let Err(failure) = client.wait_for_close(now).await {
+            if let Err(failure) = Box::pin(client.wait_for_close(now)).await {
                 worker.fail(&failure);
             }
             now = Instant::now();
@@ -71,14 +71,14 @@ impl Client {
             Some(connection) => connection,
             None => {
                 self.receiver.reset();
-                connect(&self.worker).await?
+                Box::pin(connect(&self.worker)).await?
             }
         };
         let worker = self.worker.clone();
         let slot = &worker.slots[self.index];
         slot.begin(sent, &connection);
         let result = if worker.wire[request].len() > WRITE_FIRST_BYTES_MAX {
-            let (reunited, result) = self.write_and_receive(request, connection).await;
+            let (reunited, result) = Box::pin(self.write_and_receive(request, connection)).await;
             connection = match reunited {
                 Some(connection) => connection,
                 None => {

@@ -75,17 +75,20 @@ impl Gate {
         }
     }
 
-    /// What connection `index` is to send next, as the time it was due; None when the run is over. What is due has been
-    /// collected before.
-    pub(super) async fn next(&self, index: usize) -> Option<Instant> {
-        {
-            let state = &mut *self.state.borrow_mut();
-            let waits = state.backlog.pop_front();
-            if waits.is_some() || state.over {
-                return waits;
-            }
-            state.idle.push_back(index);
+    /// What a connection that has just come free sends, as the time it was due: what waits longest. Before anything
+    /// else that is due is collected, so that its place in the backlog is free for that.
+    pub(super) fn take(&self, now: Instant) -> Option<Instant> {
+        let state = &mut *self.state.borrow_mut();
+        match state.backlog.pop_front() {
+            // While others are free they are first in line.
+            None if state.idle.is_empty() => state.schedule.take(now),
+            waits => waits,
         }
+    }
+
+    /// What connection `index`, which is free, is to send, as the time it was due; None when the run is over.
+    pub(super) async fn wait(&self, index: usize) -> Option<Instant> {
+        self.state.borrow_mut().idle.push_back(index);
         poll_fn(|context| {
             let state = &mut *self.state.borrow_mut();
             let Some(waiting) = state.waiting.get_mut(index) else { return Poll::Ready(None) };
@@ -165,26 +168,34 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let schedule = Schedule::new(Arrivals::Constant, 1000.0, (0, 1), 1, (start, at(10)));
         let gate = Gate::new(schedule, 2, 3);
-        let mut first = std::pin::pin!(gate.next(0));
+        let mut first = std::pin::pin!(gate.wait(0));
         assert_eq!(poll(first.as_mut()), Poll::Pending);
+        assert_eq!(gate.take(at(5)), None, "another connection is first in line");
 
         let mut told = Told::default();
         gate.collect(at(5), &mut told);
         assert_eq!(told, Told { late: vec![5], peak: 3, dropped: 2 });
         assert_eq!(poll(first), Poll::Ready(Some(at(0))));
-        assert_eq!(poll(std::pin::pin!(gate.next(1))), Poll::Ready(Some(at(1))), "the oldest first");
+        assert_eq!(gate.take(at(5)), Some(at(1)), "the oldest first");
         assert_eq!(gate.until_due(at(5)), Some(Duration::from_millis(1)));
 
         gate.collect(at(60_000), &mut told);
         assert_eq!((gate.until_due(at(5)), gate.backlog(), told.dropped), (None, 3, 5));
         gate.finish();
-        assert_eq!(
-            poll(std::pin::pin!(gate.next(1))),
-            Poll::Ready(Some(at(2))),
-            "the backlog outlives the end"
-        );
+        assert_eq!(gate.take(at(60_000)), Some(at(2)), "the backlog outlives the end");
         assert_eq!(gate.give_up(), 2);
-        assert_eq!(poll(std::pin::pin!(gate.next(1))), Poll::Ready(None));
+        assert_eq!(poll(std::pin::pin!(gate.wait(1))), Poll::Ready(None));
+    }
+
+    #[test]
+    fn a_connection_that_comes_free_takes_what_is_due_before_the_backlog_fills() {
+        let start = Instant::now();
+        let end = start + Duration::from_millis(10);
+        let gate = Gate::new(Schedule::new(Arrivals::Constant, 1000.0, (0, 1), 1, (start, end)), 1, 3);
+        assert_eq!(gate.take(end), Some(start));
+        let mut told = Told::default();
+        gate.collect(end, &mut told);
+        assert_eq!((gate.backlog(), told.dropped), (3, 6));
     }
 
     #[test]
@@ -192,7 +203,7 @@ mod tests {
         let start = Instant::now();
         let schedule = Schedule::new(Arrivals::Constant, 1.0, (0, 1), 1, (start, start));
         let gate = Gate::new(schedule, 1, 3);
-        let mut waiting = std::pin::pin!(gate.next(0));
+        let mut waiting = std::pin::pin!(gate.wait(0));
         assert_eq!(poll(waiting.as_mut()), Poll::Pending);
         gate.finish();
         assert_eq!(poll(waiting), Poll::Ready(None));

@@ -26,13 +26,13 @@ const TIME_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 const EXAMPLES: &str = "\
 Examples:
-  As much as 64 patient clients get:
+  What 64 patient clients get:
     ringlane-bench load --url http://127.0.0.1:8080/ -c 64 -d 30s
   1000 clients for a minute; fail when p99 is above a millisecond:
-    ringlane-bench load --url http://127.0.0.1:8080/ --concurrent 1000 --duration 60s --target-latency 1ms
-  Latency at 20,000 requests a second, whatever the server does (open loop):
-    ringlane-bench load --url http://127.0.0.1:8080/ -c 200 --rate 20000/s --hlog run.hlog --csv run.csv
-  A mix of requests (lines of: WEIGHT METHOD PATH [body=BYTES] [status=CODE]):
+    ringlane-bench load --url URL --concurrent 1000 --duration 60s --target-latency 1ms
+  20,000 requests a second, whatever the server does (open loop):
+    ringlane-bench load --url URL -c 200 --rate 20000/s --hlog run.hlog --csv run.csv
+  A mix of requests, one per line of the file:
     ringlane-bench load --url http://127.0.0.1:8080 --targets mix.txt
 
 Exit status: 0 good; 1 errors, no answers, or the target latency missed; 2 bad usage.";

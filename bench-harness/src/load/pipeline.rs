@@ -44,11 +44,11 @@ pub(super) async fn drive(worker: Rc<Worker>, index: usize, mut stream: Option<T
     while now < worker.window.end || !pipeline.under_way.is_empty() {
         let mut connection = match stream.take() {
             Some(connection) => connection,
-            None => match connect(&worker).await {
+            None => match Box::pin(connect(&worker)).await {
                 Ok(connection) => connection,
                 Err(failure) => {
                     worker.fail(&failure);
-                    pause().await;
+                    Box::pin(pause()).await;
                     now = Instant::now();
                     continue;
                 }

@@ -87,8 +87,9 @@ impl Receiver {
             Progress { expect, body: 0, wire: self.known.head.len() as u64, wrong: self.judge(request) };
         match response.framing {
             Framing::Length(length) => self.length_body(stream, length, &mut progress).await?,
-            Framing::Chunked => self.chunked_body(stream, &mut progress).await?,
-            Framing::UntilClose => self.until_close(stream, &mut progress).await?,
+            // A future is as large as its largest branch and is moved when it is awaited: the rare ones are boxed.
+            Framing::Chunked => Box::pin(self.chunked_body(stream, &mut progress)).await?,
+            Framing::UntilClose => Box::pin(self.until_close(stream, &mut progress)).await?,
         }
         if !request.to_head {
             progress.check_length();

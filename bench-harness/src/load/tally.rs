@@ -10,8 +10,9 @@ use crate::fault::{At, Result};
 const LATENCY_US_MAX: u64 = 3_600_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-/// How many failures are described in words; the rest is counted.
-const EXAMPLES_MAX: usize = 5;
+/// How many failures are described in words, of each kind and in all; the rest is counted.
+const EXAMPLES_PER_KIND_MAX: u64 = 2;
+const EXAMPLES_MAX: usize = 8;
 
 /// What went wrong with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -160,8 +161,14 @@ impl Tally {
     /// Counts a failure.
     pub fn fail(&mut self, failure: &Failure) {
         self.errors[failure.kind as usize] += 1;
-        if self.examples.len() < EXAMPLES_MAX {
-            self.examples.push(format!("{}: {}", failure.kind.name(), failure.detail));
+        if self.errors[failure.kind as usize] <= EXAMPLES_PER_KIND_MAX {
+            self.show(&format!("{}: {}", failure.kind.name(), failure.detail));
+        }
+    }
+
+    fn show(&mut self, example: &str) {
+        if self.examples.len() < EXAMPLES_MAX && !self.examples.iter().any(|it| it == example) {
+            self.examples.push(example.to_owned());
         }
     }
 
@@ -189,8 +196,9 @@ impl Tally {
         for (sum, n) in self.errors.iter_mut().zip(other.errors) {
             *sum += n;
         }
-        let room = EXAMPLES_MAX.saturating_sub(self.examples.len());
-        self.examples.extend(other.examples.iter().take(room).cloned());
+        for example in &other.examples {
+            self.show(example);
+        }
         Ok(())
     }
 }

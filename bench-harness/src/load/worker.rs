@@ -102,11 +102,12 @@ impl Worker {
         match &self.gate {
             None => (now < self.window.end).then_some(now),
             Some(gate) => {
-                self.collect(gate, now);
                 if now >= self.window.end + self.plan.timeout {
                     self.give_up(gate);
                 }
-                gate.next(index).await
+                let first = gate.take(now);
+                self.collect(gate, now);
+                if first.is_some() { first } else { gate.wait(index).await }
             }
         }
     }
@@ -239,13 +240,10 @@ pub(super) fn run(plan: &Plan, shared: &Arc<Shared>, index: usize, parts: SyncSe
         let clients: Vec<_> = (0..connections)
             .map(|i| {
                 let (worker, stream) = (worker.clone(), streams.next());
-                monoio::spawn(async move {
-                    if worker.plan.pipeline > 1 {
-                        pipeline::drive(worker, i, stream).await;
-                    } else {
-                        client::drive(worker, i, stream).await;
-                    }
-                })
+                match plan.pipeline {
+                    0 | 1 => monoio::spawn(client::drive(worker, i, stream)),
+                    _ => monoio::spawn(pipeline::drive(worker, i, stream)),
+                }
             })
             .collect();
         monoio::spawn(watch(Rc::downgrade(&worker)));
@@ -281,11 +279,12 @@ async fn open(plan: &Plan, connections: usize) -> Result<Vec<TcpStream>> {
 
 /// Wakes up whenever a request becomes due, until the last has.
 async fn pace(worker: &Worker, gate: &Gate, timer: &Timer) -> Result<()> {
-    loop {
-        let now = Instant::now();
-        worker.collect(gate, now);
-        let Some(left) = gate.until_due(now) else { break };
+    let mut now = Instant::now();
+    // Sleeps first: connections that are free from the start have to say so.
+    while let Some(left) = gate.until_due(now) {
         timer.sleep(left).await.at("the timer of the open loop")?;
+        now = Instant::now();
+        worker.collect(gate, now);
     }
     gate.finish();
     Ok(())

@@ -19,14 +19,8 @@ pub fn render(figures: &Figures, url: &str) -> String {
     if let Some(open) = &figures.open_loop {
         text.push_str(&open_loop(open));
     }
-    let cpu = figures.cpu_us_per_request.map_or(String::new(), |us| format!("{us:.2} us per request, "));
     // Writing to a String cannot fail.
-    let _ = write!(
-        text,
-        "cpu       {cpu}generator {:.2} us\nerrors    {}\n\n",
-        figures.generator_cpu_us_per_request,
-        figures.errors_text(),
-    );
+    let _ = write!(text, "cpu       {}\nerrors    {}\n\n", cpu(figures), figures.errors_text());
     let percentiles: Vec<String> =
         [latency.p50, latency.p90, latency.p99, latency.p999, latency.max].map(table::micros).into();
     text.push_str(&table::render(&["p50", "p90", "p99", "p99.9", "max"], &[percentiles]));
@@ -51,6 +45,14 @@ fn pace(figures: &Figures) -> String {
         (None, 0 | 1) => "closed loop".into(),
         (None, depth) => format!("closed loop, {depth} requests under way on each"),
     }
+}
+
+fn cpu(figures: &Figures) -> String {
+    if figures.requests_all == 0 {
+        return "unknown: there were no responses".into();
+    }
+    let others = figures.cpu_us_per_request.map_or(String::new(), |us| format!("{us:.2} us per request, "));
+    format!("{others}generator {:.2} us", figures.generator_cpu_us_per_request)
 }
 
 fn open_loop(open: &OpenLoop) -> String {
@@ -96,6 +98,8 @@ mod tests {
             connections: 8,
             seconds: 2.0,
             requests: 1990,
+            requests_all: 2100,
+            generator_cpu_us_per_request: 4.567,
             requests_per_second: 995.0,
             latency_us: latency,
             open_loop: Some(open),
@@ -108,13 +112,17 @@ mod tests {
             "requests  1990 (995 per second)",
             "1000 per second (poisson); sent late by p50 10 us, p99 30 us",
             "backlog   7 at its peak, of at most 100",
+            "cpu       generator 4.57 us",
             "GET /a          5",
         ] {
             assert!(text.contains(part), "{part:?} is missing in\n{text}");
         }
         figures.open_loop = None;
         figures.pipeline = 16;
-        assert!(render(&figures, "").contains("closed loop, 16 requests under way"));
+        figures.requests_all = 0;
+        let text = render(&figures, "");
+        assert!(text.contains("closed loop, 16 requests under way"), "{text}");
+        assert!(text.contains("no responses"), "{text}");
     }
 
     #[test]

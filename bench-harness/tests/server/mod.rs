@@ -1,4 +1,4 @@
-//! A subcommand that serves, for the tests, and a client that speaks raw bytes.
+//! Servers of the harness as processes of their own, a client that speaks raw bytes, and the load generator driven from a test.
 #![allow(dead_code, reason = "each test binary uses some of it")]
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -7,14 +7,19 @@ use std::{
     time::Duration,
 };
 
-use ringlane_bench::echo::stats::Snapshot;
+use clap::Parser;
+use ringlane_bench::{
+    echo::stats::Snapshot,
+    load::{self, Outcome, Plan, options::LoadArgs},
+};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A subcommand that serves until it is dropped.
 pub struct Server {
-    child: Child,
+    /// Its process.
+    pub child: Child,
     out: BufReader<ChildStdout>,
     /// Where its first listener listens.
     pub address: SocketAddr,
@@ -86,4 +91,29 @@ pub fn raw(address: SocketAddr, request: &str) -> String {
     let mut reply = String::new();
     connect(address, request).read_to_string(&mut reply).unwrap();
     reply
+}
+
+#[derive(Parser)]
+struct Typed {
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+/// Checks options as typed for a run against `path`.
+pub fn plan(server: &Server, path: &str, options: &str) -> Plan {
+    let line = format!("load --url http://{}{path} {options}", server.address);
+    Typed::try_parse_from(line.split_whitespace()).unwrap().load.plan().unwrap()
+}
+
+/// Drives `path` for a moment.
+pub fn drive(server: &Server, path: &str, options: &str) -> Outcome {
+    let plan = plan(server, path, &format!("-d 200ms --warmup 50ms {options}"));
+    load::run(&plan, &mut |_| {}).unwrap()
+}
+
+#[track_caller]
+pub fn assert_clean(outcome: &Outcome) {
+    assert_eq!(outcome.tally.errors_total(), 0, "{:?}", outcome.tally.examples);
+    assert!(outcome.tally.requests > 0);
+    assert_eq!(outcome.tally.latency.len(), outcome.tally.requests);
 }
