@@ -83,17 +83,27 @@ fn ring_builder(chosen: Chosen) -> io_uring::Builder {
     builder
 }
 
-enum Loop {
+/// An event loop, on the thread that built it.
+pub(super) enum Loop {
     Ring(Runtime<TimeDriver<IoUringDriver>>),
     Epoll(Runtime<TimeDriver<LegacyDriver>>),
 }
 
-fn build(chosen: Chosen) -> io::Result<Loop> {
-    match chosen {
-        Chosen::Epoll => Ok(Loop::Epoll(RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?)),
-        ring => {
-            let builder = RuntimeBuilder::<IoUringDriver>::new().uring_builder(ring_builder(ring));
-            Ok(Loop::Ring(builder.with_entries(RING_ENTRIES).enable_timer().build()?))
+impl Loop {
+    pub(super) fn build(chosen: Chosen) -> io::Result<Loop> {
+        match chosen {
+            Chosen::Epoll => Ok(Loop::Epoll(RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?)),
+            ring => {
+                let builder = RuntimeBuilder::<IoUringDriver>::new().uring_builder(ring_builder(ring));
+                Ok(Loop::Ring(builder.with_entries(RING_ENTRIES).enable_timer().build()?))
+            }
+        }
+    }
+
+    pub(super) fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        match self {
+            Loop::Ring(runtime) => runtime.block_on(future),
+            Loop::Epoll(runtime) => runtime.block_on(future),
         }
     }
 }
@@ -117,15 +127,11 @@ pub fn run(
     started: impl FnOnce(),
 ) -> io::Result<()> {
     let _last_will = LastWill;
-    let mut event_loop = build(chosen)?;
+    let mut event_loop = Loop::build(chosen)?;
     started();
-    let worker = async move {
+    event_loop.block_on(async move {
         let worker: Rc<Worker> = Worker::new(setup, log);
         worker.run(bound).await;
-    };
-    match &mut event_loop {
-        Loop::Ring(runtime) => runtime.block_on(worker),
-        Loop::Epoll(runtime) => runtime.block_on(worker),
-    }
+    });
     Ok(())
 }
