@@ -69,9 +69,7 @@ pub fn cases() -> Vec<Case> {
     let sizes = [("16 KiB", 16 * 1024), ("256 KiB", 256 * 1024)].into_iter();
     let cases = sizes.flat_map(|size| {
         [
-            case(size, "collected and copied", || {
-                |input: &[u8]| drop(black_box(collected(input)))
-            }),
+            case(size, "collected and copied", || |input: &[u8]| drop(black_box(collected(input)))),
             case(size, OURS, || {
                 let buffers = Buffers::default();
                 move |input: &[u8]| passed_on(&buffers, input)

@@ -1,12 +1,13 @@
-//! A buffer taken, filled as a read would fill it, and given back. Filling costs every design the same.
+//! A buffer taken, written to on each of its pages, and given back. (To fill it would cost every design the same, and
+//! so much that nothing else could be seen.)
 //!
 //! Ours has three kinds, and the smallest that holds the bytes is used: to encode into (2 KiB at first), to read into
 //! (32 KiB), to read large bodies into (128 KiB).
 
-use std::hint::black_box;
+use std::{hint::black_box, mem::MaybeUninit};
 
 use bytes::BytesMut;
-use ringlane::worker::measure::Buffers;
+use ringlane::{limits::READ_BUFFER_BYTES, worker::measure::Buffers};
 
 use crate::{
     case::{Case, OURS},
@@ -14,18 +15,29 @@ use crate::{
 };
 
 const COUNTED: u64 = 2000;
+/// What a buffer to encode into holds at first.
+const WRITE_BYTES: usize = 2048;
 
-fn case<F: FnMut(&[u8]) + 'static>(
+const PAGE_BYTES: usize = 4096;
+
+/// Writes to every page that a read of `bytes` would.
+fn touch(room: &mut [MaybeUninit<u8>], bytes: usize) {
+    for byte in room.iter_mut().take(bytes).step_by(PAGE_BYTES) {
+        byte.write(b'x');
+    }
+    black_box(room);
+}
+
+fn case<F: FnMut(usize) + 'static>(
     (name, bytes): (&'static str, usize),
     design: &'static str,
     make: impl Fn() -> F + 'static,
 ) -> Case {
     Case::new(("buffers", name, design), COUNTED, move || {
         let mut cycle = make();
-        let data = vec![b'x'; bytes];
         Box::new(move |operations| {
             for _ in 0..operations {
-                cycle(black_box(&data));
+                cycle(black_box(bytes));
             }
         })
     })
@@ -34,16 +46,16 @@ fn case<F: FnMut(&[u8]) + 'static>(
 fn ours(size: (&'static str, usize)) -> Case {
     case(size, OURS, move || {
         let buffers = Buffers::default();
-        move |data: &[u8]| {
-            if data.len() <= 4096 {
+        move |bytes| {
+            if bytes <= WRITE_BYTES {
                 let mut buf = buffers.take_write();
-                buf.extend_from_slice(data);
-                buffers.give_write(black_box(buf));
+                touch(buf.spare_capacity_mut(), bytes);
+                buffers.give_write(buf);
                 return;
             }
-            let mut buf = if data.len() <= 32 * 1024 { buffers.take_read() } else { buffers.take_large() };
-            buf.extend_from_slice(data);
-            buffers.give_read(black_box(buf));
+            let mut buf = if bytes <= READ_BUFFER_BYTES { buffers.take_read() } else { buffers.take_large() };
+            touch(buf.spare_capacity_mut(), bytes);
+            buffers.give_read(buf);
         }
     })
 }
@@ -54,18 +66,17 @@ pub fn cases() -> Vec<Case> {
     let cases = sizes.into_iter().flat_map(|size| {
         [
             case(size, "allocated", || {
-                |data: &[u8]| {
-                    let mut buf = BytesMut::with_capacity(data.len());
-                    buf.extend_from_slice(data);
-                    drop(black_box(buf));
+                |bytes| {
+                    let mut buf = BytesMut::with_capacity(bytes);
+                    touch(buf.spare_capacity_mut(), bytes);
                 }
             }),
             case(size, "shared pool behind a lock", move || {
                 let pool = Shared::new(size.1);
-                move |data: &[u8]| {
+                move |bytes| {
                     let mut buf = pool.take();
-                    buf.extend_from_slice(data);
-                    pool.give(black_box(buf));
+                    touch(buf.spare_capacity_mut(), bytes);
+                    pool.give(buf);
                 }
             }),
             ours(size),

@@ -34,9 +34,4 @@ impl Case {
     pub fn name(&self) -> String {
         format!("{}/{}/{}", self.group, self.size, self.design)
     }
-
-    /// Whether this is our own design.
-    pub fn is_ours(&self) -> bool {
-        self.design == OURS
-    }
 }

@@ -74,9 +74,13 @@ fn compare(what: &str, now: &Figures, growth_max: f64) -> Result<Vec<String>, St
             faults.push(format!("{name}: {before} {what} have become {now}"));
         }
     }
-    faults.extend(before.figures.keys().filter(|it| !now.contains_key(*it)).map(|it| {
-        format!("{it}: has a baseline of {what} but is not measured any more")
-    }));
+    faults.extend(
+        before
+            .figures
+            .keys()
+            .filter(|it| !now.contains_key(*it))
+            .map(|it| format!("{it}: has a baseline of {what} but is not measured any more")),
+    );
     let made_with = figures::made_with();
     if before.made_with != made_with {
         println!("(the baseline was made with {}; this is {made_with})", before.made_with);

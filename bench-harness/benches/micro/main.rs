@@ -14,7 +14,12 @@
 //!
 //! A case (`case.rs`) is prepared once and then run by whichever of them is at work. `old/` has the designs that ours is
 //! measured against.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark that fails has to stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a benchmark that fails has to stop"
+)]
 
 mod allocations;
 mod bodies;
@@ -30,6 +35,7 @@ mod pool;
 mod report;
 mod route;
 mod rules;
+mod sources;
 mod tables;
 mod wall;
 

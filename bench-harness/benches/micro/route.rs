@@ -74,9 +74,7 @@ pub fn backends(i: usize) -> [Backend; 2] {
 
 fn requests(count: usize) -> Vec<String> {
     let mut random = tables::random();
-    (0..REQUESTS)
-        .map(|i| path(random() % count) + if i % 2 == 0 { "" } else { "/1234567/details" })
-        .collect()
+    (0..REQUESTS).map(|i| path(random() % count) + if i % 2 == 0 { "" } else { "/1234567/details" }).collect()
 }
 
 /// Our table, published and adopted as a worker does it.
@@ -166,7 +164,7 @@ fn case<D: Design>(count: usize, design: &'static str) -> Case {
     Case::new(("route", format!("{count} routes"), design), counted, move || {
         let mut reader = D::build(count).reader();
         let requests = requests(count);
-        for request in &requests {
+        for request in requests.iter().take(64) {
             assert!(reader.select(request).is_some_and(|found| found.port == 8080), "{request}");
         }
         let mut at = 0;

@@ -61,7 +61,9 @@ pub fn cases() -> Vec<Case> {
     let sizes = [10, 1_000].into_iter().flat_map(|count| {
         let few = if count > 10 { 2 } else { 64 };
         [
-            case(count, "compiled per request", few, |patterns| move |path: &str| per_request(&patterns, path).is_some()),
+            case(count, "compiled per request", few, |patterns| {
+                move |path: &str| per_request(&patterns, path).is_some()
+            }),
             case(count, "cached behind a lock", 512, |patterns| {
                 let cached = Cached::default();
                 move |path: &str| cached.find(&patterns, path).is_some()

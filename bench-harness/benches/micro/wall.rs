@@ -1,6 +1,9 @@
 //! Nanoseconds of an operation, by criterion. Files below `target/bench/criterion` have every sample.
 
-use std::{path::PathBuf, time::{Duration, Instant}};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use criterion::Criterion;
 

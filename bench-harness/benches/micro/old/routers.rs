@@ -20,7 +20,8 @@ type Key = u64;
 
 fn key(path: &str) -> Key {
     // FNV-1a, which needs no state.
-    path.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    path.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A route of the designs that keep routes in a map by the hash of their path.
@@ -34,7 +35,9 @@ type Routes = HashMap<Key, Route>;
 type Health = HashMap<u32, bool>;
 
 fn routes(count: usize) -> Routes {
-    (0..count).map(|i| (key(&path(i)), Route { pattern: path(i).into(), backends: backends(i).into() })).collect()
+    (0..count)
+        .map(|i| (key(&path(i)), Route { pattern: path(i).into(), backends: backends(i).into() }))
+        .collect()
 }
 
 fn health(count: usize) -> Health {
@@ -179,7 +182,10 @@ impl Design for Scanned {
 
 impl Reader for Arc<Scanned> {
     fn select(&mut self, path: &str) -> Option<Backend> {
-        self.0.iter().find(|(prefix, _)| is_below(path, prefix)).and_then(|(_, backends)| pick(backends, path))
+        self.0
+            .iter()
+            .find(|(prefix, _)| is_below(path, prefix))
+            .and_then(|(_, backends)| pick(backends, path))
     }
 }
 
