@@ -161,7 +161,8 @@ pub fn cases() -> Vec<Case> {
 
 /// The lengths of so many exchanges through the proxy, in nanoseconds.
 pub fn histogram(count: u64) -> Histogram<u64> {
-    let mut lengths = Histogram::new(3).unwrap_or_else(|error| panic!("{error}"));
+    let minute = Duration::from_secs(60).as_nanos() as u64;
+    let mut lengths = Histogram::new_with_max(minute, 3).unwrap_or_else(|error| panic!("{error}"));
     let mut setting = setting(true);
     let record = |took: Duration| lengths.saturating_record(took.as_nanos() as u64);
     setting.exchange(count, record).unwrap_or_else(|error| panic!("{error}"));

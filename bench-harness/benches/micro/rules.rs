@@ -58,7 +58,7 @@ fn ours(patterns: &[String]) -> impl FnMut(&str) -> bool + use<> {
 
 /// All designs, with few rules and with many.
 pub fn cases() -> Vec<Case> {
-    let sizes = [10, 1_000].into_iter().flat_map(|count| {
+    let sizes = [1, 10, 1_000].into_iter().flat_map(|count| {
         let few = if count > 10 { 2 } else { 64 };
         [
             case(count, "compiled per request", few, |patterns| {

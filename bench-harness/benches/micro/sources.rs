@@ -10,7 +10,7 @@ use crate::{
 
 /// Bounds that a plan for a proxy's overhead set itself, in nanoseconds, with the case that stands for each.
 const BOUNDS: [(&str, f64, &str); 4] = [
-    ("regex match", 100e3, "rules/10 patterns"),
+    ("regex match", 100e3, "rules/1 patterns"),
     ("rules", 50e3, "rules/1000 patterns"),
     ("headers", 50e3, "heads/browser"),
     ("body", 30e3, "bodies/16 KiB"),
@@ -44,7 +44,7 @@ fn row(out: &mut String, cells: [&str; 5]) {
 }
 
 fn selection(out: &mut String, measured: &Measured) {
-    for size in ["10 routes", "1000 routes", "10000 routes"] {
+    for size in ["10 routes, own paths", "10 routes", "1000 routes", "10000 routes"] {
         let case = format!("route/{size}");
         let [locks, swap, ours] =
             ["three locks and LRU", "ArcSwap and matchit", OURS].map(|it| wall(measured, &case, it));

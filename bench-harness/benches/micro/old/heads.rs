@@ -36,7 +36,13 @@ pub fn string_maps(head: &[u8]) -> Option<Vec<u8>> {
 
 /// monoio-http's decoder, the ecosystem's types, and a head written from those into a buffer that is kept.
 pub fn header_map(head: &[u8], read: &mut BytesMut, out: &mut Vec<u8>) -> Option<()> {
-    use http::{HeaderValue, header};
+    use http::{HeaderName, HeaderValue, header};
+    const FORWARDED: [HeaderName; 3] = [
+        HeaderName::from_static("x-forwarded-for"),
+        HeaderName::from_static("x-forwarded-host"),
+        HeaderName::from_static("x-forwarded-proto"),
+    ];
+    let [forwarded_for, forwarded_host, forwarded_proto] = FORWARDED;
     read.clear();
     read.extend_from_slice(head);
     let Ok(Decoded::Some(mut head)) = RequestHeadDecoder.decode(read) else { return None };
@@ -44,9 +50,9 @@ pub fn header_map(head: &[u8], read: &mut BytesMut, out: &mut Vec<u8>) -> Option
         head.headers.remove(name);
     }
     let host = head.headers.get(header::HOST)?.clone();
-    head.headers.insert("x-forwarded-for", HeaderValue::from_static("127.0.0.1"));
-    head.headers.insert("x-forwarded-host", host);
-    head.headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+    head.headers.insert(forwarded_for, HeaderValue::from_static("127.0.0.1"));
+    head.headers.insert(forwarded_host, host);
+    head.headers.insert(forwarded_proto, HeaderValue::from_static("http"));
     head.headers.insert(header::VIA, HeaderValue::from_static("1.1 proxy"));
     out.clear();
     let target = head.uri.path_and_query().map_or("/", |it| it.as_str());

@@ -64,11 +64,6 @@ fn choose(route: &Route, flow: Key, health: &Health) -> Option<(Backend, Arc<str
     Some((*backend, Arc::clone(&route.pattern)))
 }
 
-fn find(routes: &Routes, tree: &matchit::Router<Key>, path: &str) -> Option<Key> {
-    let key = key(path);
-    if routes.contains_key(&key) { Some(key) } else { tree.at(path).ok().map(|found| *found.value) }
-}
-
 /// Three read-write locks (routes, radix tree, health) and an LRU cache in front of them.
 pub struct Locks {
     routes: RwLock<Routes>,
@@ -87,8 +82,10 @@ impl Locks {
         if let Some(found) = self.cache.lock().unwrap_or_else(poisoned).get(&asked) {
             return Some(*found);
         }
-        let routes = self.routes.read().unwrap_or_else(poisoned);
-        let found = find(&routes, &self.tree.read().unwrap_or_else(poisoned), path)?;
+        let found = match self.routes.read().unwrap_or_else(poisoned).contains_key(&asked) {
+            true => asked,
+            false => *self.tree.read().unwrap_or_else(poisoned).at(path).ok()?.value,
+        };
         self.cache.lock().unwrap_or_else(poisoned).put(asked, found);
         Some(found)
     }
@@ -191,18 +188,32 @@ impl Reader for Arc<Scanned> {
 
 /// One snapshot of routes and radix tree, one of health, each loaded once per selection.
 pub struct Snapshot {
-    current: ArcSwap<(Routes, matchit::Router<Key>)>,
+    current: ArcSwap<Current>,
     health: ArcSwap<Health>,
+}
+
+/// What one load gives.
+struct Current {
+    routes: Routes,
+    tree: matchit::Router<Key>,
+}
+
+impl Current {
+    fn new(routes: Routes) -> Current {
+        Current { tree: tree(&routes), routes }
+    }
+
+    fn find(&self, path: &str, asked: Key) -> Option<&Route> {
+        self.routes.get(&asked).or_else(|| self.routes.get(self.tree.at(path).ok()?.value))
+    }
 }
 
 impl Design for Snapshot {
     type Reader = Arc<Self>;
 
     fn build(count: usize) -> Arc<Self> {
-        let routes = routes(count);
-        let tree = tree(&routes);
         Arc::new(Snapshot {
-            current: ArcSwap::from_pointee((routes, tree)),
+            current: ArcSwap::from_pointee(Current::new(routes(count))),
             health: ArcSwap::from_pointee(health(count)),
         })
     }
@@ -213,20 +224,19 @@ impl Design for Snapshot {
 
     /// Clone, modify, swap.
     fn change(&self, count: usize, round: usize) {
-        let mut routes = self.current.load().0.clone();
+        let mut routes = self.current.load().routes.clone();
         let i = round % count;
         routes.insert(key(&path(i)), Route { pattern: path(i).into(), backends: backends(i + round).into() });
-        let tree = tree(&routes);
-        self.current.store(Arc::new((routes, tree)));
+        self.current.store(Arc::new(Current::new(routes)));
     }
 }
 
 impl Reader for Arc<Snapshot> {
     fn select(&mut self, path: &str) -> Option<Backend> {
+        let asked = key(path);
         let current = self.current.load();
-        let found = find(&current.0, &current.1, path)?;
-        let health = self.health.load();
-        choose(current.0.get(&found)?, key(path), &health).map(|(backend, _)| backend)
+        let route = current.find(path, asked)?;
+        choose(route, asked, &self.health.load()).map(|(backend, _)| backend)
     }
 }
 
