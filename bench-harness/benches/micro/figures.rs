@@ -23,8 +23,8 @@ pub struct File {
 
 /// Where everything is written that is measured here.
 pub fn folder() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target")).join("bench")
+    // Beside the folder that cargo has made for scratch files, wherever the target folder is.
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("bench")
 }
 
 fn first_line(program: &str, argument: &str) -> String {

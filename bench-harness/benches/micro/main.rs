@@ -102,7 +102,8 @@ fn ours() -> Vec<Case> {
     matching(case::OURS)
 }
 
-/// The driver that the proxy would choose here; under valgrind, which has no io_uring, epoll.
+/// The driver that the proxy would choose here; to be counted epoll, so that counts are the same on machines that refuse
+/// io_uring.
 fn driver() -> runtime::Chosen {
     let wanted = if instructions::is_counted() { Driver::Epoll } else { Driver::Auto };
     runtime::choose(wanted).map_or(runtime::Chosen::Epoll, |(chosen, _)| chosen)

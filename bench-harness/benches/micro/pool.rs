@@ -7,9 +7,12 @@ use std::{
     hint::black_box,
     io,
     net::TcpListener,
-    sync::{Arc, Barrier},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ringlane::{
@@ -75,57 +78,59 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// Nanoseconds of one cycle with two threads at it.
-pub fn contended(operations: u64) -> Vec<(&'static str, f64)> {
+/// Nanoseconds of one cycle with two threads at it for `length`.
+pub fn contended(length: Duration) -> Vec<(&'static str, f64)> {
     vec![
-        ("async mutex and deque", shared::<AsyncMutex>(operations)),
-        ("async mutex and deque, checked", shared::<AsyncMutexChecked>(operations)),
-        ("DashMap of mutexes", shared::<Sharded>(operations)),
-        ("semaphore and FIFO", shared::<Fifo>(operations)),
-        (OURS, per_worker(operations)),
+        ("async mutex and deque", shared::<AsyncMutex>(length)),
+        ("async mutex and deque, checked", shared::<AsyncMutexChecked>(length)),
+        ("DashMap of mutexes", shared::<Sharded>(length)),
+        ("semaphore and FIFO", shared::<Fifo>(length)),
+        (OURS, two_threads(length, per_worker)),
     ]
 }
 
-fn shared<P: Pool>(operations: u64) -> f64 {
+fn shared<P: Pool>(length: Duration) -> f64 {
     let pool = Arc::new(P::new());
-    two_threads(operations, |barrier| {
-        let runtime = runtime();
-        barrier.wait();
-        let started = Instant::now();
-        runtime.block_on(async {
+    two_threads(length, |stop| {
+        runtime().block_on(async {
             let tasks = (0..TASKS).map(|_| {
-                let pool = Arc::clone(&pool);
+                let (pool, stop) = (Arc::clone(&pool), Arc::clone(stop));
                 tokio::spawn(async move {
-                    for _ in 0..operations / TASKS {
+                    let mut cycles = 0;
+                    while !stop.load(Ordering::Relaxed) {
                         pool.cycle(tokio::task::yield_now()).await;
+                        cycles += 1;
                     }
+                    cycles
                 })
             });
+            let mut cycles = 0;
             for task in tasks.collect::<Vec<_>>() {
-                task.await.unwrap_or_else(|error| panic!("{error}"));
+                cycles += task.await.unwrap_or_else(|error| panic!("{error}"));
             }
-        });
-        started.elapsed()
+            cycles
+        })
     })
 }
 
-fn per_worker(operations: u64) -> f64 {
-    two_threads(operations, |barrier| {
-        let (mut worker, _listener) = worker(driver()).unwrap_or_else(|error| panic!("{error}"));
+fn per_worker(stop: &Arc<AtomicBool>) -> u64 {
+    let (mut worker, _listener) = worker(driver()).unwrap_or_else(|error| panic!("{error}"));
+    let mut cycles = 0;
+    while !stop.load(Ordering::Relaxed) {
         worker.checkouts(TASKS).unwrap_or_else(|error| panic!("{error}"));
-        barrier.wait();
-        let started = Instant::now();
-        worker.checkouts(operations).unwrap_or_else(|error| panic!("{error}"));
-        started.elapsed()
-    })
+        cycles += TASKS;
+    }
+    cycles
 }
 
-/// Nanoseconds per operation of the slower thread.
-fn two_threads(operations: u64, work: impl Fn(&Barrier) -> Duration + Sync) -> f64 {
-    let barrier = Barrier::new(2);
-    let slowest = thread::scope(|scope| {
-        let threads = [(); 2].map(|()| scope.spawn(|| work(&barrier)));
-        threads.into_iter().map(|it| it.join().unwrap_or_default()).max()
+/// Nanoseconds of a thread per cycle, while two of them are at it for `length`.
+fn two_threads(length: Duration, work: impl Fn(&Arc<AtomicBool>) -> u64 + Sync) -> f64 {
+    let stop = Arc::new(AtomicBool::new(false));
+    let cycles: u64 = thread::scope(|scope| {
+        let threads = [(); 2].map(|()| scope.spawn(|| work(&stop)));
+        thread::sleep(length);
+        stop.store(true, Ordering::Relaxed);
+        threads.into_iter().map(|it| it.join().unwrap_or_default()).sum()
     });
-    slowest.unwrap_or_default().as_nanos() as f64 / operations as f64
+    2.0 * length.as_nanos() as f64 / cycles as f64
 }

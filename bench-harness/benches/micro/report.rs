@@ -46,9 +46,9 @@ pub fn everything(cases: &[Case]) -> Result<(), String> {
 }
 
 fn measure(cases: &[Case]) -> Result<Measured, String> {
-    let (length, cycles, exchanges) = match wall::is_quick() {
-        true => (Duration::from_millis(200), 20_000, 5_000),
-        false => (Duration::from_secs(1), 200_000, 50_000),
+    let (length, exchanges) = match wall::is_quick() {
+        true => (Duration::from_millis(200), 5_000),
+        false => (Duration::from_secs(1), 50_000),
     };
     let wall = wall::measure(cases)?;
     let (mut selected, mut changes, mut pooled) = (Rounds::default(), BTreeMap::new(), Rounds::default());
@@ -57,7 +57,7 @@ fn measure(cases: &[Case]) -> Result<Measured, String> {
             selected.entry(design).or_default().push(nanoseconds);
             changes.insert(design, published as f64 / length.as_secs_f64());
         }
-        for (design, nanoseconds) in pool::contended(cycles) {
+        for (design, nanoseconds) in pool::contended(length) {
             pooled.entry(design).or_default().push(nanoseconds);
         }
     }

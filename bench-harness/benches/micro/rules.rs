@@ -16,6 +16,10 @@ fn pattern(i: usize) -> String {
     format!("^/service-{i:04}/v[0-9]+/(users|orders)/[0-9]+$")
 }
 
+fn size(count: usize) -> String {
+    format!("{count} pattern{}", if count == 1 { "" } else { "s" })
+}
+
 /// Paths of random rules, the same for every design.
 fn paths(count: usize) -> Vec<String> {
     let mut random = tables::random();
@@ -28,7 +32,7 @@ fn case<F: FnMut(&str) -> bool + 'static>(
     counted: u64,
     make: impl Fn(Vec<String>) -> F + 'static,
 ) -> Case {
-    Case::new(("rules", format!("{count} patterns"), design), counted, move || {
+    Case::new(("rules", size(count), design), counted, move || {
         let mut find = make((0..count).map(pattern).collect());
         let paths = paths(count);
         assert!(find(&paths[0]) && !find("/elsewhere"), "{design}");

@@ -131,7 +131,7 @@ fn host(i: usize) -> String {
 /// about.
 pub fn by_host_cases() -> impl Iterator<Item = Case> {
     [1, 100, 1_000].into_iter().map(|hosts| {
-        let size = format!("{hosts} hosts x 10 routes");
+        let size = format!("{hosts} host{} x 10 routes", if hosts == 1 { "" } else { "s" });
         Case::new(("route", size, OURS), REQUESTS as u64, move || {
             let (table, requests, headers) = (by_host(hosts), by_host_requests(hosts), HeaderMap::new());
             let mut at = 0;
