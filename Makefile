@@ -1,9 +1,10 @@
 # The same verbs for people and for CI.
 CARGO ?= cargo
 FUZZ_SECONDS ?= 10
+MICRO = $(CARGO) bench -p ringlane-bench --bench micro --
 FUZZ_TARGETS = $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: all check test lint doc fuzz bench loadtest compare memory smoke clean
+.PHONY: all check test lint doc fuzz bench guard baseline loadtest compare memory smoke clean
 
 all: check
 
@@ -32,9 +33,17 @@ fuzz:
 			-max_total_time=$(FUZZ_SECONDS) -dict=fuzz/http.dict || exit 1; \
 	done
 
-# Route selection at 10 to 10,000 routes.
+# Where the time goes: each part beside the design that it replaces, in target/bench/report.md. QUICK=1: rough, sooner.
 bench:
-	$(CARGO) bench -p ringlane --bench route
+	$(MICRO)
+
+# Instructions and allocations of each part against bench-harness/baselines. Time has no say in it.
+guard:
+	$(MICRO) guard
+
+# Writes the baselines anew: after a change that is meant to cost more, or with another compiler or C library.
+baseline:
+	$(MICRO) baseline
 
 # The main job end to end: see scripts/loadtest.sh --help.
 loadtest:

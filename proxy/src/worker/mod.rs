@@ -17,6 +17,8 @@ mod deadline;
 mod exchange;
 mod forward;
 mod listener;
+#[doc(hidden)]
+pub mod measure;
 mod orders;
 mod pool;
 mod relay;

@@ -83,17 +83,27 @@ fn ring_builder(chosen: Chosen) -> io_uring::Builder {
     builder
 }
 
-enum Loop {
+/// An event loop, on the thread that built it.
+pub(super) enum Loop {
     Ring(Runtime<TimeDriver<IoUringDriver>>),
     Epoll(Runtime<TimeDriver<LegacyDriver>>),
 }
 
-fn build(chosen: Chosen) -> io::Result<Loop> {
-    match chosen {
-        Chosen::Epoll => Ok(Loop::Epoll(RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?)),
-        ring => {
-            let builder = RuntimeBuilder::<IoUringDriver>::new().uring_builder(ring_builder(ring));
-            Ok(Loop::Ring(builder.with_entries(RING_ENTRIES).enable_timer().build()?))
+impl Loop {
+    pub(super) fn build(chosen: Chosen) -> io::Result<Loop> {
+        match chosen {
+            Chosen::Epoll => Ok(Loop::Epoll(RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?)),
+            ring => {
+                let builder = RuntimeBuilder::<IoUringDriver>::new().uring_builder(ring_builder(ring));
+                Ok(Loop::Ring(builder.with_entries(RING_ENTRIES).enable_timer().build()?))
+            }
+        }
+    }
+
+    pub(super) fn block_on<F: Future>(&mut self, future: F) -> F::Output {
+        match self {
+            Loop::Ring(runtime) => runtime.block_on(future),
+            Loop::Epoll(runtime) => runtime.block_on(future),
         }
     }
 }
@@ -117,16 +127,12 @@ pub fn run(
     started: impl FnOnce(),
 ) -> io::Result<()> {
     let _last_will = LastWill;
-    let mut event_loop = build(chosen)?;
-    let worker = async move {
+    let mut event_loop = Loop::build(chosen)?;
+    event_loop.block_on(async move {
         let listeners = bound.into_iter().map(listener::register).collect::<io::Result<_>>()?;
         let worker: Rc<Worker> = Worker::new(setup, log);
         started();
         worker.run(listeners).await;
         Ok(())
-    };
-    match &mut event_loop {
-        Loop::Ring(runtime) => runtime.block_on(worker),
-        Loop::Epoll(runtime) => runtime.block_on(worker),
-    }
+    })
 }
