@@ -94,10 +94,11 @@ impl Watch {
             buf.clear();
             let stream = Rc::clone(stream);
             if only_wait {
-                // SAFETY: by shared reference, and only the descriptor is read.
-                let ready =
-                    async move { unsafe { &*stream.get() }.readable(false).await.map(|()| ONLY_READY) };
-                begin(&mut future, async move { (ready.await, buf) });
+                begin(&mut future, async move {
+                    // SAFETY: by shared reference, and only the descriptor is read.
+                    let ready = unsafe { &*stream.get() }.readable(false).await;
+                    (ready.map(|()| ONLY_READY), buf)
+                });
             } else {
                 buf.reserve_exact(WATCH_BYTES);
                 // SAFETY: reading and writing use the stream's descriptor and nothing else of it; they are as independent

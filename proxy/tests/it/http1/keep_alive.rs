@@ -144,6 +144,21 @@ both_drivers! {
         }
     }
 
+    /// They come with the next request on their heels: before any watch can have told of them.
+    fn bytes_that_come_unasked_right_before_a_request_answer_nothing(driver) {
+        let origin = Origin::manual();
+        let proxy = Setup::to(&origin).start(driver);
+        let mut client = proxy.connect();
+        for _ in 0..64 {
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            let mut upstream = origin.accept();
+            upstream.read_request();
+            upstream.send(OK);
+            assert_eq!(client.read_response().expect(200).text(), "ok");
+            upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+        }
+    }
+
     /// The last read of a long body may be full, with more behind it that was not read. The next request is there
     /// already, so that nothing happens in between that would show it.
     fn bytes_behind_a_long_response_answer_nothing(driver) {
