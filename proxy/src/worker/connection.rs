@@ -110,14 +110,14 @@ impl Client {
 }
 
 /// Serves a connection until it ends.
-pub async fn serve(mut client: Client) {
+pub async fn serve(client: &mut Client) {
     loop {
         let wait = client.listener.keep_alive_timeout;
         match client.timer.idle_within(wait, client.socket.stirs()).await {
             Ok(()) => client.timer.cap(None),
-            Err(_) => return count_idle(&client),
+            Err(_) => return count_idle(client),
         }
-        if !Box::pin(busy(&mut client)).await {
+        if !Box::pin(busy(client)).await {
             return;
         }
     }

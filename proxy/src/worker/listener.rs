@@ -16,6 +16,7 @@ use bytes::BytesMut;
 
 use super::{
     Worker, answer,
+    caught::caught,
     connection::{self, Client},
     socket::{Socket, peer_text},
 };
@@ -198,11 +199,10 @@ fn welcome(
     }
     worker.counters().connections_accepted.inc();
     let seat = Seat::take(worker, taken);
-    let client = Client::new(worker, socket, Arc::clone(listener), peer);
+    let mut client = Client::new(worker, socket, Arc::clone(listener), peer);
     monoio::spawn(async move {
-        let counters = Rc::clone(&seat.worker);
-        if super::caught(connection::serve(client)).await.is_err() {
-            counters.counters().connection_panics.inc();
+        if caught(connection::serve(&mut client)).await.is_err() {
+            client.worker.counters().connection_panics.inc();
         }
         drop(seat);
     });

@@ -90,8 +90,8 @@ impl Bench {
             let listener = adopted.table.listeners.first().cloned();
             let listener = listener.ok_or_else(|| io::Error::other("the table has no listener"))?;
             let socket = Socket::from_fd(fd, worker.epoll)?;
-            let client = Client::new(worker, socket, listener, "127.0.0.1".to_owned());
-            monoio::spawn(connection::serve(client));
+            let mut client = Client::new(worker, socket, listener, "127.0.0.1".to_owned());
+            monoio::spawn(async move { connection::serve(&mut client).await });
             Ok(())
         })
     }

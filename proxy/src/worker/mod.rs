@@ -12,6 +12,7 @@
 mod answer;
 mod body;
 mod buffers;
+mod caught;
 mod connection;
 mod deadline;
 mod exchange;
@@ -322,21 +323,6 @@ async fn keep_pools(worker: Rc<Worker>) {
         let counters = worker.counters();
         worker.pools.borrow().values().for_each(|pool| pool.sweep(counters));
     }
-}
-
-/// Runs `future`; a panic in it ends it alone.
-async fn caught<F: Future<Output = ()>>(future: F) -> Result<(), ()> {
-    let mut future = std::pin::pin!(future);
-    std::future::poll_fn(|cx| {
-        // Whatever the future holds is dropped right after and seen by nobody in between.
-        let step = std::panic::AssertUnwindSafe(|| future.as_mut().poll(cx));
-        match std::panic::catch_unwind(step) {
-            Ok(std::task::Poll::Ready(())) => std::task::Poll::Ready(Ok(())),
-            Ok(std::task::Poll::Pending) => std::task::Poll::Pending,
-            Err(_) => std::task::Poll::Ready(Err(())),
-        }
-    })
-    .await
 }
 
 /// Debug builds only: what tests of a panic need. `X-Ringlane-Fault: connection` ends a connection by a panic,
