@@ -182,8 +182,16 @@ impl Socket {
                 self.full.set(more);
                 Ok(count)
             }
-            // An end or an error will be met again by the next read.
-            Taken::Bytes { count, more: None } => Ok(count + self.receive(buf).unwrap_or(0)),
+            Taken::Bytes { count, more: None } => match self.receive(buf) {
+                Ok(read) => Ok(count + read),
+                Err(error) => {
+                    // Said once by the kernel: what it would say next is an end.
+                    if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
+                        self.watch.note_error(error.kind());
+                    }
+                    Ok(count)
+                }
+            },
         }
     }
 

@@ -147,6 +147,11 @@ impl Watch {
         Taken::Bytes { count, more }
     }
 
+    /// An error that the next read is to meet.
+    pub fn note_error(&self, error: io::ErrorKind) {
+        self.inbox.borrow_mut().last = Some(Err(error));
+    }
+
     /// What a read would find in the inbox.
     pub fn peek(&self) -> Option<Result<usize, io::ErrorKind>> {
         let inbox = self.inbox.borrow();

@@ -216,6 +216,20 @@ both_drivers! {
         client.expect_reset();
     }
 
+    /// A reset right behind some of a body that only the close would end, whatever the reads it is found by.
+    fn a_reset_behind_a_body_until_close_is_no_end(driver) {
+        let origin = Origin::manual();
+        let proxy = Setup::to(&origin).start(driver);
+        let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+        for length in (505..520).chain([600, 1_024, 4_096, 20_480, 40_000]) {
+            let (mut client, mut upstream) = proxy.under_way(&origin, GET);
+            upstream.send(format!("{head}{}", "b".repeat(length - head.len())));
+            upstream.reset();
+            let response = client.read_response();
+            assert!(response.status == 502 || response.end != End::Complete, "{length}: a clean end");
+        }
+    }
+
     fn an_upstream_that_comes_back_is_used_again(driver) {
         let closed = Closed::new();
         let address = closed.address();

@@ -7,7 +7,11 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use super::{Client, Confine, Driver, PATIENCE, Response, log::Log, wait::eventually};
+use super::{
+    Client, Confine, Driver, PATIENCE, Response,
+    log::Log,
+    wait::{becomes, eventually},
+};
 
 /// How a proxy is started.
 #[derive(Debug, Clone)]
@@ -236,12 +240,7 @@ impl Proxy {
     /// Waits until a metric has this value.
     #[track_caller]
     pub fn await_metric(&self, name: &str, labels: &str, value: u64) {
-        let mut last = 0;
-        let what = format!("{name}{{{labels}}} is {value}");
-        eventually(&what, || {
-            last = self.metric(name, labels);
-            last == value
-        });
+        becomes(&format!("{name}{{{labels}}}"), &value, || self.metric(name, labels));
     }
 
     /// Connections that were opened to upstreams.
