@@ -53,7 +53,9 @@ pub async fn final_head(
             waited = true;
             await_response(this, upstream, &mut watching, upload, wait).await?;
             if bytes.is_empty() {
-                progress.phases.first_byte_us = worker.now().duration_since(sent).as_micros() as u64;
+                // At least 1: it is there already when the ring says that the request has gone out, and 0 is never.
+                let first_us = worker.now().duration_since(sent).as_micros() as u64;
+                progress.phases.first_byte_us = first_us.max(1);
                 *bytes = worker.buffers.take_read();
                 bytes.resize(HEADROOM_BYTES, 0);
             }
