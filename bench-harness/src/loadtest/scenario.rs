@@ -130,7 +130,7 @@ impl Scenario {
     pub fn plain(body_bytes: u64, connections: usize, rounds: usize) -> Self {
         Self {
             name: format!("{body_bytes}b-{connections}"),
-            title: format!("{body_bytes} B, {connections} connections"),
+            title: format!("{body_bytes} B, {}", counted(connections)),
             body_bytes,
             connections,
             ..SMALL.scenario(rounds)
@@ -141,7 +141,7 @@ impl Scenario {
     pub fn external(connections: usize, rounds: usize) -> Self {
         Self {
             name: format!("url-{connections}"),
-            title: format!("a given URL, {connections} connections"),
+            title: format!("a given URL, {}", counted(connections)),
             body_bytes: 0,
             connections,
             ..SMALL.scenario(rounds)
@@ -203,6 +203,10 @@ pub(super) fn hosts(routes: usize) -> Vec<String> {
 /// The one that is asked for: neither the first nor the last in anybody's list.
 pub(super) fn asked_host(routes: usize) -> Option<String> {
     hosts(routes).into_iter().nth(routes / 2)
+}
+
+fn counted(connections: usize) -> String {
+    format!("{connections} connection{}", if connections == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
