@@ -1,7 +1,7 @@
 //! How long connections last: keep-alive, pipelining, 1.0, `Connection: close` from every side, and when an upstream's
 //! connection is used again.
 
-use crate::harness::{Origin, Setup, Step, message::text_of};
+use crate::harness::{Client, Origin, Setup, Step, Wire, message::text_of};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -48,6 +48,18 @@ const EXTRA: &[&str] = &[
     "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
     "HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\nevil",
 ];
+
+/// One exchange on a connection of its own, and then a response that nobody asked for.
+#[track_caller]
+fn answer_and_say_more(client: &mut Client, origin: &Origin) -> Wire {
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut upstream = origin.accept();
+    upstream.read_request();
+    upstream.send(OK);
+    assert_eq!(client.read_response().expect(200).text(), "ok");
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+    upstream
+}
 
 both_drivers! {
     fn of_the_client(driver) {
@@ -133,12 +145,7 @@ both_drivers! {
         let proxy = Setup::to(&origin).start(driver);
         let mut client = proxy.connect();
         for round in 1..4 {
-            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-            let mut upstream = origin.accept();
-            upstream.read_request();
-            upstream.send(OK);
-            assert_eq!(client.read_response().expect(200).text(), "ok");
-            upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+            let mut upstream = answer_and_say_more(&mut client, &origin);
             upstream.expect_close();
             proxy.await_metric("ringlane_upstream_idle_dropped_total", "reason=\"unasked_bytes\"", round);
         }
@@ -150,12 +157,7 @@ both_drivers! {
         let proxy = Setup::to(&origin).start(driver);
         let mut client = proxy.connect();
         for _ in 0..64 {
-            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-            let mut upstream = origin.accept();
-            upstream.read_request();
-            upstream.send(OK);
-            assert_eq!(client.read_response().expect(200).text(), "ok");
-            upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+            answer_and_say_more(&mut client, &origin);
         }
     }
 
