@@ -1,6 +1,6 @@
 //! Responses on their way to the client, as they come: never held whole, read no faster than they can be written.
 
-use std::{task::Poll, time::Duration};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 
@@ -10,7 +10,7 @@ use super::{
     connection::{Client, make_room},
     exchange::Progress,
     socket::Socket,
-    splice::{self, Loan, Stuck, Way},
+    splice::{self, Broken, Loan, Stuck, Way},
 };
 use crate::{
     error::Failure,
@@ -185,38 +185,17 @@ async fn splice_down(
         to_idle: client.listener.response_write_timeout,
         timer: &client.timer,
     };
-    while let Some(left @ 1..) = body.remaining() {
-        match splice::pass(&loan, &way, left, &mut progress.waited_us).await {
-            Ok(passed) => {
-                body.advance(passed as usize);
-                progress.response_bytes += passed;
-            }
-            Err(Stuck::Refused) => return Ok(()),
-            Err(Stuck::SenderGone) => return Err(Failure::UpstreamCut),
-            Err(Stuck::SenderSlow) => return Err(client.late(Failure::UpstreamSlow(UpstreamWait::Body))),
-            Err(Stuck::ReceiverGone) => return Err(Failure::ClientGone),
-            Err(Stuck::ReceiverSlow) => {
-                return Err(client.late(Failure::ClientSlow(ClientWait::ResponseWrite)));
-            }
-        }
-        yield_now().await;
-        client.in_time()?;
-    }
-    loan.give_back();
-    Ok(())
-}
-
-/// Lets the others of this core have a turn: both ends of a body may be faster than we are, and never make us wait.
-pub async fn yield_now() {
-    let mut done = false;
-    std::future::poll_fn(|cx| {
-        if std::mem::replace(&mut done, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+    let mut waited_us = 0;
+    let note = |passed, _: &BodyReader| progress.response_bytes += passed;
+    let result = splice::pass_all(client, loan, &way, body, &mut waited_us, note).await;
+    progress.waited_us += waited_us;
+    result.map_err(|broken| match broken {
+        Broken::Late(failure) => failure,
+        Broken::Stuck(Stuck::SenderSlow) => client.late(Failure::UpstreamSlow(UpstreamWait::Body)),
+        Broken::Stuck(Stuck::SenderGone | Stuck::Refused) => Failure::UpstreamCut,
+        Broken::Stuck(Stuck::ReceiverSlow) => client.late(Failure::ClientSlow(ClientWait::ResponseWrite)),
+        Broken::Stuck(Stuck::ReceiverGone) => Failure::ClientGone,
     })
-    .await;
 }
 
 fn take(

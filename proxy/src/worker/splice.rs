@@ -5,11 +5,15 @@ use std::{
     cell::{Cell, RefCell},
     io,
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
+    task::Poll,
     time::{Duration, Instant},
 };
 
-use super::{deadline::Timer, socket::Socket};
-use crate::limits::{SPLICE_BYTES_MIN, SPLICE_PIPE_BYTES, SPLICE_PIPES_MAX};
+use super::{body::BodyReader, connection::Client, deadline::Timer, socket::Socket};
+use crate::{
+    error::Failure,
+    limits::{SPLICE_BYTES_MIN, SPLICE_PIPE_BYTES, SPLICE_PIPES_MAX},
+};
 
 /// A pipe that is empty between two bodies.
 pub struct Pipe {
@@ -92,6 +96,14 @@ pub enum Stuck {
     Refused,
 }
 
+/// Why a body did not pass to its end.
+pub enum Broken {
+    /// By one of its ends; never `Refused`.
+    Stuck(Stuck),
+    /// The whole request has no time left.
+    Late(Failure),
+}
+
 /// From where to where, and how long either may take to do something.
 pub struct Way<'a> {
     /// Who sends.
@@ -106,9 +118,46 @@ pub struct Way<'a> {
     pub timer: &'a Timer,
 }
 
+/// Passes the rest of `body` on, a pipe's fill at a time, and tells `note` of each. Leaves what is left to be copied where
+/// the system does not splice.
+pub async fn pass_all(
+    client: &Client,
+    loan: Loan<'_>,
+    way: &Way<'_>,
+    body: &mut BodyReader,
+    waited_us: &mut u64,
+    mut note: impl FnMut(u64, &BodyReader),
+) -> Result<(), Broken> {
+    while let Some(left @ 1..) = body.remaining() {
+        let passed = match pass(&loan, way, left, waited_us).await {
+            Err(Stuck::Refused) => return Ok(()),
+            passed => passed.map_err(Broken::Stuck)?,
+        };
+        body.advance(passed as usize);
+        note(passed, body);
+        yield_now().await;
+        client.in_time().map_err(Broken::Late)?;
+    }
+    loan.give_back();
+    Ok(())
+}
+
+/// Lets the others of this core have a turn: both ends of a body may be faster than we are, and never make us wait.
+async fn yield_now() {
+    let mut done = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut done, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// Passes on what is there, at most `left` bytes and at most a pipe's fill, waiting for the first of them. Gives how
 /// many these were; `waited_us` grows by the time spent waiting.
-pub async fn pass(loan: &Loan<'_>, way: &Way<'_>, left: u64, waited_us: &mut u64) -> Result<u64, Stuck> {
+async fn pass(loan: &Loan<'_>, way: &Way<'_>, left: u64, waited_us: &mut u64) -> Result<u64, Stuck> {
     let Some(pipe) = &loan.pipe else { return Err(Stuck::Refused) };
     let most = usize::try_from(left).unwrap_or(usize::MAX).min(SPLICE_PIPE_BYTES);
     let taken = loop {

@@ -13,9 +13,9 @@ use bytes::BytesMut;
 use super::{
     body::{BodyReader, Framing},
     connection::{Client, make_room},
-    relay::{room, splices, yield_now},
+    relay::{room, splices},
     socket::{Socket, WriteError},
-    splice::{self, Loan, Stuck, Way},
+    splice::{self, Broken, Loan, Stuck, Way},
 };
 use crate::{
     error::Failure,
@@ -179,7 +179,8 @@ pub async fn upload(
     Ok(true)
 }
 
-/// Passes the rest of the body without copying it; leaves it to be copied where the system does not splice. False: the upstream takes no more of it.
+/// Passes the rest of the body without copying it, or leaves it to be copied where the system does not splice. False: the
+/// upstream takes no more of it.
 async fn splice_up(
     client: &Client,
     upstream: &Socket,
@@ -198,23 +199,21 @@ async fn splice_up(
         to_idle: timeouts.response_head,
         timer: &state.timer,
     };
-    while let Some(left @ 1..) = reader.remaining() {
-        match splice::pass(&loan, &way, left, &mut 0).await {
-            Ok(passed) => {
-                reader.advance(passed as usize);
-                received.set(received.get() + passed);
-                worker.counters().upstream_bytes_out.add(passed);
-                state.remaining.set(reader.remaining());
-            }
-            Err(Stuck::Refused) => return Ok(true),
-            Err(Stuck::SenderGone) => return Err(Failure::ClientGone),
-            Err(Stuck::SenderSlow) => return Err(client.late(Failure::ClientSlow(ClientWait::RequestBody))),
-            Err(Stuck::ReceiverGone) => return Ok(false),
-            Err(Stuck::ReceiverSlow) => return Err(client.late(Failure::UpstreamSlow(UpstreamWait::Head))),
+    let note = |passed, reader: &BodyReader| {
+        received.set(received.get() + passed);
+        worker.counters().upstream_bytes_out.add(passed);
+        state.remaining.set(reader.remaining());
+    };
+    match splice::pass_all(client, loan, &way, reader, &mut 0, note).await {
+        Ok(()) => Ok(true),
+        Err(Broken::Late(failure)) => Err(failure),
+        Err(Broken::Stuck(Stuck::SenderSlow)) => {
+            Err(client.late(Failure::ClientSlow(ClientWait::RequestBody)))
         }
-        yield_now().await;
-        client.in_time()?;
+        Err(Broken::Stuck(Stuck::SenderGone | Stuck::Refused)) => Err(Failure::ClientGone),
+        Err(Broken::Stuck(Stuck::ReceiverSlow)) => {
+            Err(client.late(Failure::UpstreamSlow(UpstreamWait::Head)))
+        }
+        Err(Broken::Stuck(Stuck::ReceiverGone)) => Ok(false),
     }
-    loan.give_back();
-    Ok(true)
 }

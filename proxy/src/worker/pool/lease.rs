@@ -19,12 +19,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// The connection's socket.
-    pub fn socket(&self) -> Option<&Socket> {
-        self.connection.as_ref().map(|connection| &*connection.socket)
-    }
-
-    /// The socket, to be held beside the lease.
+    /// The connection's socket, to be held beside the lease.
     pub fn socket_handle(&self) -> Option<Rc<Socket>> {
         self.connection.as_ref().map(|connection| Rc::clone(&connection.socket))
     }
