@@ -93,7 +93,7 @@ fn routes(config: &Config) -> String {
     let mut rows = vec![row(["ROUTE", "DOES", "MATCHES"])];
     for route in sorted.routes.iter().take(ROUTES_SHOWN_MAX) {
         let Some(it) = config.routes.iter().find(|it| it.name == route.name) else { continue };
-        rows.push(vec![it.name.to_string(), config.action_text(it), conditions(&it.predicates)]);
+        rows.push(vec![it.name.to_string(), it.action_text(), conditions(&it.predicates)]);
     }
     let more = sorted.routes.len().saturating_sub(ROUTES_SHOWN_MAX);
     let more = if more > 0 { format!("... and {more} more\n") } else { String::new() };

@@ -5,9 +5,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, uri::Authori
 use super::output::{dim, green, red, table};
 use crate::{
     control::{
-        compile::compile, config::Config, describe::conditions, identities::Identities, resolve::Resolved,
+        compile::compile,
+        config::{Action, Config, Route},
+        describe::conditions,
+        identities::Identities,
+        resolve::Resolved,
     },
-    route::{Action, Outcome, RequestView, RouteTable, Selected, rewrite_target},
+    route::{Outcome, RequestView, RouteTable, rewrite_target},
 };
 
 /// Routes that lost, of those listed: a table of thousands is cut.
@@ -117,8 +121,8 @@ fn winner(
     };
     let name = &selected.route.name;
     let Some(route) = config.routes.iter().find(|it| it.name == *name) else { return String::new() };
-    let mut text = format!("{}  {}\n", green(name), config.action_text(route));
-    for (what, is) in details(config, &selected, request, scheme, authority) {
+    let mut text = format!("{}  {}\n", green(name), route.action_text());
+    for (what, is) in details(config, route, selected.prefix_len, request, scheme, authority) {
         text.push_str(&format!("  {}  {is}\n", dim(&format!("{what:13}"))));
     }
     text.push('\n');
@@ -128,29 +132,30 @@ fn winner(
 /// What the upstream or the client gets to see.
 fn details(
     config: &Config,
-    selected: &Selected<'_>,
+    route: &Route,
+    prefix_len: usize,
     request: &RequestView<'_>,
     scheme: &str,
     authority: &str,
 ) -> Vec<(&'static str, String)> {
-    let (route, mut lines) = (selected.route, Vec::new());
-    let endpoints = |index: &usize| {
-        let upstream = config.upstreams.get(*index)?;
+    let mut lines = Vec::new();
+    let endpoints = |name: &str| {
+        let upstream = config.upstream(name)?;
         let targets = upstream.endpoints.iter().map(|it| it.target.to_string());
         Some(("endpoints", format!("{} ({})", crate::control::describe::listed(targets), upstream.name)))
     };
     match &route.action {
-        Action::Upstream(index) => lines.extend(endpoints(index)),
-        Action::Split(split) => lines.extend(split.choices.iter().filter_map(|(index, _)| endpoints(index))),
+        Action::Upstream(name) => lines.extend(endpoints(name)),
+        Action::Split(choices) => lines.extend(choices.iter().filter_map(|(name, _)| endpoints(name))),
         Action::Redirect(redirect) => {
-            let to = redirect.location(scheme, authority, request.path, request.query, selected.prefix_len);
+            let to = redirect.location(scheme, authority, request.path, request.query, prefix_len);
             lines.push(("location", to));
         }
         Action::Respond(respond) => lines.push(("body", format!("{} bytes", respond.body.len()))),
     }
     if let Some(prefix) = &route.rewrite_path_prefix {
         let mut target = Vec::new();
-        rewrite_target(&mut target, request.path, request.query, selected.prefix_len, prefix);
+        rewrite_target(&mut target, request.path, request.query, prefix_len, prefix);
         lines.push(("sent as", String::from_utf8_lossy(&target).into_owned()));
     }
     if let Some(host) = &route.rewrite_host {

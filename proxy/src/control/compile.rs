@@ -1,6 +1,9 @@
 //! Config and resolved names to the table that workers read.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{
     config::{self, Config, Target},
@@ -8,7 +11,7 @@ use super::{
     resolve::Resolved,
 };
 use crate::{
-    route::{BuildError, Listener, Route, RouteTable},
+    route::{Action, BuildError, Listener, Route, RouteTable, Split},
     upstream::{Address, Endpoint, Upstream},
 };
 
@@ -29,7 +32,8 @@ pub fn compile(
         .iter()
         .map(|it| Arc::new(Listener { id: identities.listener(&it.name), ..it.clone() }))
         .collect();
-    let routes = config.routes.iter().map(|it| route(it, identities)).collect();
+    let slots = config.upstreams.iter().enumerate().map(|(slot, it)| (&*it.name, slot)).collect();
+    let routes = config.routes.iter().map(|it| route(it, &slots, identities)).collect();
     RouteTable::build(generation, routes, upstreams, listeners)
 }
 
@@ -67,15 +71,29 @@ fn addresses(target: &Target, resolved: &Resolved) -> Vec<Address> {
     }
 }
 
-fn route(from: &config::Route, identities: &mut Identities) -> Route {
+fn route(from: &config::Route, slots: &HashMap<&str, usize>, identities: &mut Identities) -> Route {
     Route {
         id: identities.route(&from.name),
         name: from.name.clone(),
         predicates: from.predicates.clone(),
-        action: from.action.clone(),
+        action: action(&from.action, slots),
         rewrite_path_prefix: from.rewrite_path_prefix.clone(),
         rewrite_host: from.rewrite_host.clone(),
         request_headers: from.request_headers.clone(),
         response_headers: from.response_headers.clone(),
+    }
+}
+
+/// With the places of upstreams for their names. One that is not there gets a place that no table has, for which the
+/// table is refused.
+fn action(from: &config::Action, slots: &HashMap<&str, usize>) -> Action {
+    let slot = |name: &str| slots.get(name).copied().unwrap_or(usize::MAX);
+    match from {
+        config::Action::Upstream(name) => Action::Upstream(slot(name)),
+        config::Action::Split(choices) => Action::Split(Split {
+            choices: choices.iter().map(|(name, weight)| (slot(name), *weight)).collect(),
+        }),
+        config::Action::Redirect(redirect) => Action::Redirect(redirect.clone()),
+        config::Action::Respond(respond) => Action::Respond(respond.clone()),
     }
 }

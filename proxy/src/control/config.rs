@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{
     http::HeaderEdits,
-    route::{Action, Listener, predicate::Predicates},
+    route::{Listener, Redirect, Respond, predicate::Predicates},
     upstream::{Address, Balance, PoolLimits, UpstreamTimeouts},
 };
 
@@ -33,10 +33,10 @@ pub struct Config {
     pub shutdown_drain: Duration,
     /// Where clients are accepted, in the order of the file, at least one. Their `id` is 0: `compile` gives it.
     pub listeners: Vec<Listener>,
-    /// In the order of the file. `Action` in `routes` indexes this list.
-    pub upstreams: Vec<Upstream>,
-    /// In the order of the file.
-    pub routes: Vec<Route>,
+    /// In the order of the file. What two configs share here is the same to whoever compiles the later one.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// In the order of the file; shared as upstreams are.
+    pub routes: Vec<Arc<Route>>,
     /// What is probably not what was meant, in the order of the file: for the log at start.
     pub warnings: Vec<ConfigError>,
     /// The same as JSON, in the config's own words, defaults filled in; see [`Config::masked`].
@@ -148,14 +148,15 @@ pub struct HostPort {
     pub port: u16,
 }
 
-/// One route: what a request must be and what is done with it, as `compile` puts it into the table.
+/// One route: what a request must be and what is done with it. It names upstreams, so that it depends on the place of
+/// nothing else in the config.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// Its name in the config.
     pub name: Arc<str>,
     /// What a request must be.
     pub predicates: Predicates,
-    /// What is done with it; upstreams by their index in `Config::upstreams`.
+    /// What is done with it.
     pub action: Action,
     /// Replaces the prefix that `path_prefix` matched, before forwarding.
     pub rewrite_path_prefix: Option<Box<str>>,
@@ -165,6 +166,22 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Changes to the response's fields.
     pub response_headers: HeaderEdits,
+}
+
+/// Names of upstreams and their weights, weight 0 allowed, at least one above 0.
+pub type Choices = Box<[(Arc<str>, u32)]>;
+
+/// What a route does with a request.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Forward to the upstream of this name.
+    Upstream(Arc<str>),
+    /// Forward to one of several upstreams.
+    Split(Choices),
+    /// Answer with a redirect.
+    Redirect(Redirect),
+    /// Answer with a fixed response.
+    Respond(Respond),
 }
 
 impl std::fmt::Display for HostPort {
@@ -193,6 +210,11 @@ impl std::fmt::Display for Driver {
 }
 
 impl Config {
+    /// The upstream of this name.
+    pub fn upstream(&self, name: &str) -> Option<&Upstream> {
+        self.upstreams.iter().find(|it| &*it.name == name).map(|it| &**it)
+    }
+
     /// What is in force, in the config's own words with every default filled in; values of fields that carry
     /// credentials are masked. For people to read and for tools to compare.
     pub fn masked(&self) -> serde_json::Value {

@@ -1,10 +1,10 @@
 //! Routes and limits in words, for `check`, `route` and the lines at start.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
-use super::config::{Config, Route};
+use super::config::{Action, Config, Route};
 use crate::{
-    route::{Action, HostPattern, PathPattern, Predicates, ValuePattern},
+    route::{HostPattern, PathPattern, Predicates, ValuePattern},
     upstream::share,
 };
 
@@ -28,18 +28,18 @@ impl Config {
             ("routes", counted(self.routes.len(), self.routes.iter().map(|it| it.name.to_string()))),
         ]
     }
+}
 
+impl Route {
     /// What a route does, as `-> app` or `redirect 302 https://...`.
-    pub fn action_text(&self, route: &Route) -> String {
-        let upstream = |index: usize| self.upstreams.get(index).map_or("?", |it| &it.name);
-        match &route.action {
-            Action::Upstream(index) => format!("-> {}", upstream(*index)),
-            Action::Split(split) => {
-                let sum: u64 = split.choices.iter().map(|(_, weight)| u64::from(*weight)).sum();
+    pub fn action_text(&self) -> String {
+        match &self.action {
+            Action::Upstream(name) => format!("-> {name}"),
+            Action::Split(choices) => {
+                let sum: u64 = choices.iter().map(|(_, weight)| u64::from(*weight)).sum();
                 let percent = |weight: u32| percent(weight.into(), sum);
-                let side =
-                    |(index, weight): &(usize, u32)| format!("{} {}", upstream(*index), percent(*weight));
-                format!("-> {}", listed(split.choices.iter().map(side)))
+                let side = |(name, weight): &(Arc<str>, u32)| format!("{name} {}", percent(*weight));
+                format!("-> {}", listed(choices.iter().map(side)))
             }
             Action::Redirect(redirect) => {
                 let to = |part: &Option<Box<str>>, same: &str| part.as_deref().unwrap_or(same).to_owned();

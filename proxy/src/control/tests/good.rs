@@ -6,13 +6,13 @@ use super::{AROUND, good};
 use crate::{
     control::{
         Identities, Resolved, compile,
-        config::{AccessLog, Config, Driver, LogFormat, Target},
+        config::{AccessLog, Action, Config, Driver, LogFormat, Target},
         error::SourceText,
         load::read_document,
         raw::document::Document,
     },
     limits,
-    route::{Action, PathPattern, ValuePattern, listener::Forwarded},
+    route::{PathPattern, ValuePattern, listener::Forwarded},
     upstream::Address,
 };
 
@@ -77,7 +77,7 @@ fn routes_that_are_written() {
          request_headers = {{ remove = [\"x-c\"], set = {{ x-d = \"1\" }}, add = {{ x-e = [\"1\", \"2\"], x-f = \"3\" }} }}\n"
     ));
     let route = &config.routes[1];
-    assert!(matches!(&route.action, Action::Split(split) if *split.choices == [(0, 3)]));
+    assert!(matches!(&route.action, Action::Split(choices) if **choices == [("app".into(), 3)]));
     let predicates = &route.predicates;
     assert_eq!(predicates.hosts[0].to_string(), "*.example.com");
     assert!(matches!(&predicates.path, PathPattern::Prefix(prefix) if &**prefix == "/api"));

@@ -1,6 +1,6 @@
 //! Routes: what they do, and with which upstreams.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     control::{
-        config::Route,
+        config::{Action, Choices, Route},
         raw::{
             document::Place,
             findings::Findings,
@@ -24,7 +24,7 @@ use crate::{
             suggest,
         },
     },
-    route::{Action, Redirect, Respond, Split, host::HostPattern},
+    route::{Redirect, Respond, host::HostPattern},
 };
 
 /// Names that a hint lists.
@@ -38,7 +38,7 @@ struct Upstreams<'r> {
 }
 
 /// Checks all routes. `None` when any is wrong.
-pub(super) fn validate(root: &Root, findings: &mut Findings) -> Option<Vec<Route>> {
+pub(super) fn validate(root: &Root, findings: &mut Findings) -> Option<Vec<Arc<Route>>> {
     let names: Vec<&str> =
         good(items(&root.upstreams)).map(|it| it.name.value.as_deref().unwrap_or("")).collect();
     let index = names.iter().enumerate().map(|(at, name)| (*name, at)).collect();
@@ -47,7 +47,7 @@ pub(super) fn validate(root: &Root, findings: &mut Findings) -> Option<Vec<Route
     let mut routes = Vec::new();
     for raw in good(items(&root.routes)) {
         taken.take(&raw.name, findings);
-        routes.push(route(raw, &mut upstreams, findings));
+        routes.push(route(raw, &mut upstreams, findings).map(Arc::new));
     }
     if root.routes.value.as_ref().is_some_and(Vec::is_empty) {
         let message = "there are no routes: every request will be answered 404";
@@ -141,11 +141,11 @@ fn needs_prefix(new: &Field<String>, matched: &Field<Match>, findings: &mut Find
 fn action(raw: &Raw, upstreams: &mut Upstreams<'_>, findings: &mut Findings) -> Option<Action> {
     if raw.upstream.given {
         let name = raw.upstream.value.as_deref()?;
-        return upstreams.find(name, raw.upstream.place, findings).map(Action::Upstream);
+        return upstreams.find(name, raw.upstream.place, findings).map(|_| Action::Upstream(name.into()));
     }
     if raw.split.given {
         let choices = split(raw.split.value.as_ref()?, raw.split.place, upstreams, findings)?;
-        return Some(Action::Split(Split { choices }));
+        return Some(Action::Split(choices));
     }
     if raw.redirect.given {
         return redirect(raw.redirect.value.as_ref()?, raw, findings).map(Action::Redirect);
@@ -183,7 +183,7 @@ fn split(
     place: Place,
     upstreams: &mut Upstreams<'_>,
     findings: &mut Findings,
-) -> Option<Box<[(usize, u32)]>> {
+) -> Option<Choices> {
     if items.is_empty() {
         let made = findings.error(place, "the split has no sides");
         made.hint("list upstreams with weights: [{ upstream = \"a\", weight = 90 }, { upstream = \"b\", weight = 10 }]");
@@ -192,15 +192,16 @@ fn split(
     let mut seen: HashMap<usize, Place> = HashMap::new();
     let mut choices = Vec::with_capacity(items.len());
     for raw in good(items) {
-        let found =
-            raw.upstream.value.as_deref().and_then(|it| upstreams.find(it, raw.upstream.place, findings));
+        let name = raw.upstream.value.as_deref();
+        let found = name.and_then(|it| upstreams.find(it, raw.upstream.place, findings));
         if let Some(at) = found
             && let Some(other) = seen.insert(at, raw.upstream.place)
         {
             let made = findings.error(raw.upstream.place, "this upstream is in the split twice");
             made.other(other).hint("add up its weights");
         }
-        choices.push(found.zip(raw.weight.value.and_then(|it| u32::try_from(it).ok())));
+        let weight = raw.weight.value.and_then(|it| u32::try_from(it).ok());
+        choices.push(found.and(name).map(Arc::from).zip(weight));
     }
     if good(items).count() == items.len() && good(items).all(|it| it.weight.value == Some(0)) {
         findings

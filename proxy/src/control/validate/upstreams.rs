@@ -1,6 +1,6 @@
 //! Upstreams and their endpoints.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::Names;
 use crate::{
@@ -12,7 +12,11 @@ use crate::{
 };
 
 /// Checks all upstreams. `None` when any is wrong.
-pub(super) fn validate(items: &[Item<Raw>], workers: u64, findings: &mut Findings) -> Option<Vec<Upstream>> {
+pub(super) fn validate(
+    items: &[Item<Raw>],
+    workers: u64,
+    findings: &mut Findings,
+) -> Option<Vec<Arc<Upstream>>> {
     let mut names = Names::of("upstream");
     let mut upstreams = Vec::with_capacity(items.len());
     for item in items {
@@ -20,7 +24,7 @@ pub(super) fn validate(items: &[Item<Raw>], workers: u64, findings: &mut Finding
         names.take(&raw.name, findings);
         enough_connections(raw, workers, findings);
         check_endpoints(raw, findings);
-        upstreams.push(upstream(raw));
+        upstreams.push(upstream(raw).map(Arc::new));
     }
     upstreams.into_iter().collect()
 }
