@@ -3,7 +3,11 @@
 //! A `Config` can only come from [`load`] or [`parse_str`], which report every error with its place instead. What is
 //! here knows nothing of TOML, of positions in a file or of defaults: those belong to `control/raw`.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tracing::level_filters::LevelFilter;
 
@@ -13,10 +17,25 @@ use crate::{
     upstream::{Address, Balance, PoolLimits, UpstreamTimeouts},
 };
 
-pub use super::{
-    error::ConfigError,
-    load::{load, parse_str},
-};
+use super::base::{Base, Nothing};
+
+pub use super::error::ConfigError;
+
+/// Reads and checks a config file, and those it includes.
+///
+/// # Errors
+/// Every error, in the order of the files; never empty.
+pub fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
+    Base::load(path, None, &Nothing).map(|base| base.config)
+}
+
+/// Checks the text of a config file. Never panics, whatever the text. What it includes is not looked at.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse_str(file_name: &str, text: &str) -> Result<Config, Vec<ConfigError>> {
+    Base::of_text(file_name, text).map(|base| base.config)
+}
 
 /// Everything that one config file asks for.
 #[derive(Debug, Clone)]
@@ -39,8 +58,21 @@ pub struct Config {
     pub routes: Vec<Arc<Route>>,
     /// What is probably not what was meant, in the order of the file: for the log at start.
     pub warnings: Vec<ConfigError>,
-    /// The same as JSON, in the config's own words, defaults filled in; see [`Config::masked`].
-    pub(super) in_force: serde_json::Value,
+    /// How changes are taken in.
+    pub control: Control,
+    /// What was written, as JSON, without routes and upstreams, which have their own; see [`Config::masked`].
+    pub(super) written: Arc<str>,
+}
+
+/// How changes are taken in while the process runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// Whether changed files are read again by themselves.
+    pub watch: bool,
+    /// Two rebuilds of the table are at least this far apart.
+    pub rebuild_min_interval: Duration,
+    /// But no change waits for one longer than this.
+    pub rebuild_max_delay: Option<Duration>,
 }
 
 /// Worker threads and their driver.
@@ -119,6 +151,8 @@ pub struct Upstream {
     pub pool: PoolLimits,
     /// Bounds on time.
     pub timeouts: UpstreamTimeouts,
+    /// What was written, as JSON.
+    pub written: Arc<str>,
 }
 
 /// One endpoint as it was written.
@@ -166,6 +200,8 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Changes to the response's fields.
     pub response_headers: HeaderEdits,
+    /// What was written, as JSON.
+    pub written: Arc<str>,
 }
 
 /// Names of upstreams and their weights, weight 0 allowed, at least one above 0.
@@ -218,7 +254,7 @@ impl Config {
     /// What is in force, in the config's own words with every default filled in; values of fields that carry
     /// credentials are masked. For people to read and for tools to compare.
     pub fn masked(&self) -> serde_json::Value {
-        self.in_force.clone()
+        super::in_force::of(self)
     }
 }
 

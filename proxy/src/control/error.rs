@@ -2,9 +2,9 @@
 
 use std::{fmt, ops::Range};
 
-/// An error (or, in `Config::warnings`, a warning) about a config file.
+/// An error (or, in `Config::warnings`, a warning) about a config file, or about an object that came as JSON.
 ///
-/// `Display` writes it as compilers do:
+/// `Display` writes it as compilers do (for JSON `FILE` is where it came from, followed by a pointer, RFC 6901):
 ///
 /// ```text
 /// ringlane.toml:7:1: listeners[0].adress: unknown key
@@ -22,6 +22,8 @@ pub struct ConfigError {
     pub line: usize,
     /// In characters, from 1.
     pub column: usize,
+    /// Where in JSON, which has no lines: a JSON pointer, empty for the whole. `None`: it is a file.
+    pub pointer: Option<String>,
     /// Path of the key, as `listeners[0].timeouts.keep_alive`; empty for an error of the file as a whole.
     pub key: String,
     /// What is wrong.
@@ -64,7 +66,18 @@ impl ConfigError {
     pub fn of_file(file: &str, message: impl Into<String>, hint: Option<String>) -> ConfigError {
         let (file, message) = (file.to_owned(), message.into());
         let severity = Severity::Error;
-        ConfigError { severity, file, line: 1, column: 1, key: String::new(), message, hint, excerpt: None }
+        let (key, excerpt) = (String::new(), None);
+        ConfigError { severity, file, line: 1, column: 1, pointer: None, key, message, hint, excerpt }
+    }
+
+    /// An error at `pointer` in JSON that came from `from`.
+    pub fn of_json(
+        from: &str,
+        pointer: String,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) -> ConfigError {
+        ConfigError { pointer: Some(pointer), ..ConfigError::of_file(from, message, hint) }
     }
 
     /// It in one line, for a log: `FILE:LINE:COLUMN: key: message (hint)`.
@@ -76,7 +89,12 @@ impl ConfigError {
 
     /// Writes it with `paint` applied to each part, for a terminal.
     pub fn write(&self, f: &mut dyn fmt::Write, paint: &dyn Fn(Part, &str) -> String) -> fmt::Result {
-        write!(f, "{}: ", paint(Part::Place, &format!("{}:{}:{}", self.file, self.line, self.column)))?;
+        let place = match self.pointer.as_deref() {
+            None => format!("{}:{}:{}", self.file, self.line, self.column),
+            Some("") => self.file.clone(),
+            Some(pointer) => format!("{}: {pointer}", self.file),
+        };
+        write!(f, "{}: ", paint(Part::Place, &place))?;
         if self.severity == Severity::Warning {
             write!(f, "{}: ", paint(Part::Severity, "warning"))?;
         }
@@ -127,7 +145,7 @@ impl std::error::Error for ConfigError {}
 
 /// A file's name and text, to turn byte offsets into lines and columns.
 pub(crate) struct SourceText<'t> {
-    file: &'t str,
+    pub(crate) file: &'t str,
     text: &'t str,
     line_starts: Vec<usize>,
 }
@@ -161,6 +179,7 @@ impl<'t> SourceText<'t> {
             file: self.file.to_owned(),
             line,
             column,
+            pointer: None,
             key,
             message,
             hint,

@@ -3,8 +3,13 @@
 use serde_json::Value as Json;
 
 use super::{
-    config::Config,
-    raw::{document::Node, section::Section, sections::Root},
+    config::{Config, Upstream},
+    raw::{
+        document::Document,
+        routes::Route,
+        section::Section,
+        sections::{Root, Upstream as RawUpstream},
+    },
 };
 
 /// Stands for a value that is not shown.
@@ -18,28 +23,64 @@ fn is_secret(name: &str) -> bool {
     whole.contains(&name.as_str()) || parts.iter().any(|part| name.contains(part))
 }
 
-/// The config that was read from `root`, which has been found good.
-pub(super) fn of(root: Node<'_>, config: &Config) -> Json {
-    let mut shown = Root::in_force(root);
+/// The whole, but for the comments.
+pub(super) fn of(config: &Config) -> Json {
+    let mut shown = settings(config);
+    let routes = config.routes.iter().map(|it| route(&it.written)).collect();
+    let upstreams = config.upstreams.iter().map(|it| upstream(it)).collect();
+    if let Some(shown) = shown.as_object_mut() {
+        shown.insert("upstreams".to_owned(), Json::Array(upstreams));
+        shown.insert("routes".to_owned(), Json::Array(routes));
+    }
+    shown
+}
+
+/// All but upstreams and routes.
+fn settings(config: &Config) -> Json {
+    let mut shown = filled::<Root>(&config.written);
+    // What was included is shown in its place.
+    shown.as_object_mut().and_then(|it| it.shift_remove("include"));
     if let Some(workers) = shown.pointer_mut("/runtime/workers") {
         *workers = config.runtime.workers.into();
     }
-    for route in shown.get_mut("routes").and_then(Json::as_array_mut).into_iter().flatten() {
-        let tables = [
-            "/match/headers",
-            "/match/query",
-            "/request_headers/set",
-            "/request_headers/add",
-            "/response_headers/set",
-            "/response_headers/add",
-        ];
-        for table in tables {
-            if let Some(table) = route.pointer_mut(table).and_then(Json::as_object_mut) {
-                table.iter_mut().filter(|(name, _)| is_secret(name)).for_each(|(_, value)| mask(value));
-            }
+    shown
+}
+
+/// One upstream. Weights are those in force, which the admin API may have changed.
+pub(super) fn upstream(upstream: &Upstream) -> Json {
+    let mut shown = filled::<RawUpstream>(&upstream.written);
+    let endpoints = shown.pointer_mut("/endpoints").and_then(Json::as_array_mut).into_iter().flatten();
+    for (shown, endpoint) in endpoints.zip(&upstream.endpoints) {
+        if let Some(weight) = shown.get_mut("weight") {
+            *weight = endpoint.weight.into();
         }
     }
     shown
+}
+
+/// One route, credentials masked.
+pub(super) fn route(written: &str) -> Json {
+    let mut route = filled::<Route>(written);
+    let tables = [
+        "/match/headers",
+        "/match/query",
+        "/request_headers/set",
+        "/request_headers/add",
+        "/response_headers/set",
+        "/response_headers/add",
+    ];
+    for table in tables {
+        if let Some(table) = route.pointer_mut(table).and_then(Json::as_object_mut) {
+            table.iter_mut().filter(|(name, _)| is_secret(name)).for_each(|(_, value)| mask(value));
+        }
+    }
+    route
+}
+
+/// With every default filled in.
+fn filled<T: Section>(written: &str) -> Json {
+    let written = serde_json::from_str(written).unwrap_or_default();
+    T::in_force(Document::from_json(&written, 0).root())
 }
 
 /// Keeps what a condition asks (`present`), hides what it asks for.

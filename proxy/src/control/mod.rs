@@ -6,15 +6,17 @@
 //! ```
 
 pub mod admin;
+pub mod base;
 pub mod compile;
 pub mod config;
 pub mod describe;
 pub mod error;
+mod files;
 pub mod identities;
 mod in_force;
-mod load;
 pub mod publish;
 pub(crate) mod raw;
+mod read;
 pub mod resolve;
 pub mod schema;
 mod validate;

@@ -11,6 +11,8 @@ use toml::de::{DeArray, DeTable, DeValue};
 /// A parsed config. Node 0 is the whole.
 #[derive(Debug)]
 pub(crate) struct Document {
+    /// Its number among the documents that one config is read from.
+    part: usize,
     nodes: Vec<NodeData>,
     /// In the document of a default: the place in the text where the default holds.
     stands_at: Option<Place>,
@@ -19,6 +21,8 @@ pub(crate) struct Document {
 /// A node, or its key, as something to point at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
+    /// Which document.
+    pub(crate) part: usize,
     node: usize,
     on_key: bool,
 }
@@ -62,17 +66,17 @@ pub(crate) enum Value {
 }
 
 impl Document {
-    /// The tree of a parsed TOML document.
-    pub(crate) fn from_toml(root: &DeTable<'_>) -> Document {
-        let mut document = Document { nodes: Vec::new(), stands_at: None };
+    /// The tree of a parsed TOML document, the `part`-th of those that are read together.
+    pub(crate) fn from_toml(root: &DeTable<'_>, part: usize) -> Document {
+        let mut document = Document { part, nodes: Vec::new(), stands_at: None };
         let id = document.push(None, Step::Root, 0..0, 0..0);
         document.nodes[id].value = document.table(id, root);
         document
     }
 
     /// The tree of a JSON value. Its places have no spans, only key paths.
-    pub(crate) fn from_json(root: &Json) -> Document {
-        let mut document = Document { nodes: Vec::new(), stands_at: None };
+    pub(crate) fn from_json(root: &Json, part: usize) -> Document {
+        let mut document = Document { part, nodes: Vec::new(), stands_at: None };
         let id = document.push(None, Step::Root, 0..0, 0..0);
         document.nodes[id].value = document.json(id, root);
         document
@@ -80,11 +84,16 @@ impl Document {
 
     /// The tree of a key's default. All its places are `place`, which is in the document of the text.
     pub(crate) fn of_default(default: &Json, place: Place) -> Document {
-        Document { stands_at: Some(place), ..Document::from_json(default) }
+        Document { stands_at: Some(place), ..Document::from_json(default, place.part) }
     }
 
     pub(crate) fn root(&self) -> Node<'_> {
         Node { document: self, id: 0 }
+    }
+
+    /// The node that `place` points at.
+    pub(crate) fn at(&self, place: Place) -> Node<'_> {
+        Node { document: self, id: place.node }
     }
 
     /// The bytes of the text that `place` points at.
@@ -110,6 +119,20 @@ impl Document {
             }
         }
         path
+    }
+
+    /// The same as a JSON pointer (RFC 6901), as `/listeners/0/timeouts`.
+    pub(crate) fn pointer(&self, place: Place) -> String {
+        let (mut steps, mut at) = (Vec::new(), Some(place.node));
+        while let Some(id) = at {
+            match &self.nodes[id].step {
+                Step::Root => {}
+                Step::Key(key) => steps.push(key.replace('~', "~0").replace('/', "~1")),
+                Step::Index(index) => steps.push(index.to_string()),
+            }
+            at = self.nodes[id].parent;
+        }
+        steps.iter().rev().map(|step| format!("/{step}")).collect()
     }
 
     fn push(
@@ -209,12 +232,12 @@ impl<'d> Node<'d> {
 
     /// Points at the value.
     pub(crate) fn place(self) -> Place {
-        self.document.stands_at.unwrap_or(Place { node: self.id, on_key: false })
+        self.document.stands_at.unwrap_or(Place { part: self.document.part, node: self.id, on_key: false })
     }
 
     /// Points at the key.
     pub(crate) fn key_place(self) -> Place {
-        self.document.stands_at.unwrap_or(Place { node: self.id, on_key: true })
+        self.document.stands_at.unwrap_or(Place { part: self.document.part, node: self.id, on_key: true })
     }
 
     /// The key that leads here; empty in a list.

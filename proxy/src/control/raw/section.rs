@@ -186,7 +186,7 @@ pub(crate) fn fill<S: Spec>(
             shown.insert(key.to_owned(), spec.in_force(child));
         }
         (None, Presence::Default(json)) => {
-            let default = Document::from_json(&json);
+            let default = Document::from_json(&json, 0);
             shown.insert(key.to_owned(), spec.in_force(default.root()));
         }
         (None, Presence::Required | Presence::Optional) => {}

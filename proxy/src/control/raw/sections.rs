@@ -11,7 +11,7 @@ use super::{
     routes::Route,
     section::{section, table},
     spec::{Choice, Flag, Item, List, auto_or, count, off_or},
-    text::{LISTEN, NAME},
+    text::{ANY, LISTEN, NAME},
 };
 use crate::{
     control::config::{AccessLog as AccessLogTarget, Driver, LogFormat},
@@ -35,6 +35,11 @@ section! {
         access_log: AccessLog, default({}), table::<AccessLog>();
         /// What TERM and INT do.
         shutdown: Shutdown, default({}), table::<Shutdown>();
+        /// How changes are taken in while the process runs.
+        control: Control, default({}), table::<Control>();
+        /// More files with [[upstreams]] and [[routes]], read in the order of their names: paths from this file's folder
+        /// on, with * and ?, as "routes.d/*.toml". One that is bad is reported and its last good version stays.
+        include: Vec<Item<String>>, default([]), List(ANY);
         /// Where clients are accepted, at least one.
         listeners: Vec<Item<Listener>>, required, List(table::<Listener>());
         /// Named groups of servers that requests are forwarded to.
@@ -91,6 +96,29 @@ section! {
     pub(crate) struct Shutdown {
         /// How long exchanges that are under way may take to end; then they are cut.
         drain_timeout: Duration, default("30s"), time();
+    }
+}
+
+section! {
+    /// How changes are taken in while the process runs.
+    pub(crate) struct Control {
+        /// Read the files again as soon as they change. Without it only HUP does.
+        watch: bool, default(true), Flag;
+        /// Changes that come sooner than this after the last rebuild of the route table wait, and become one rebuild.
+        /// "0s": every change at once.
+        rebuild_min_interval: Duration, default("0s"), time_from(Duration::ZERO);
+        /// No change waits longer than this, whatever rebuild_min_interval says. "off": that alone counts.
+        rebuild_max_delay: Option<Duration>, default("off"), off_or(time());
+    }
+}
+
+section! {
+    /// A file that the config includes.
+    pub(crate) struct Included {
+        /// Named groups of servers that requests are forwarded to.
+        upstreams: Vec<Item<Upstream>>, default([]), List(table::<Upstream>());
+        /// What is done with which request.
+        routes: Vec<Item<Route>>, default([]), List(table::<Route>());
     }
 }
 

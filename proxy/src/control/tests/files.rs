@@ -30,7 +30,7 @@ pub(super) fn text(name: &str) -> String {
 
 fn json(text: &str) -> Json {
     match toml::de::DeTable::parse(text) {
-        Ok(table) => Document::from_toml(table.get_ref()).root().to_json(),
+        Ok(table) => Document::from_toml(table.get_ref(), 0).root().to_json(),
         Err(error) => panic!("{error}"),
     }
 }

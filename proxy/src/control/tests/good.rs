@@ -5,11 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use super::{AROUND, good};
 use crate::{
     control::{
-        Identities, Resolved, compile,
-        config::{AccessLog, Action, Config, Driver, LogFormat, Target},
-        error::SourceText,
-        load::read_document,
-        raw::document::Document,
+        Identities, Resolved,
+        base::{Base, Nothing},
+        compile,
+        config::{AccessLog, Action, Config, Driver, LogFormat, Route, Target, Upstream},
     },
     limits,
     route::{PathPattern, ValuePattern, listener::Forwarded},
@@ -145,15 +144,18 @@ fn credentials_are_masked_and_nothing_else() {
 fn what_is_in_force_reads_back() {
     for name in super::files::names() {
         let config = good(&super::files::text(&name));
-        let document = Document::from_json(&config.masked());
-        let read = read_document(&document, &SourceText::new("in force", ""));
+        let read = Base::of_json(&config.masked(), "in force", &Nothing).map(|it| it.config);
         let read = read.unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
         assert_eq!(plain(&config), plain(&read), "{name}");
     }
 }
 
 fn plain(config: &Config) -> String {
-    let Config { runtime, admin, log, access_log, shutdown_drain, listeners, upstreams, routes, .. } = config;
+    let Config { runtime, admin, log, access_log, shutdown_drain, listeners, .. } = config;
+    let upstreams: Vec<_> =
+        config.upstreams.iter().map(|it| Upstream { written: "".into(), ..(**it).clone() }).collect();
+    let routes: Vec<_> =
+        config.routes.iter().map(|it| Route { written: "".into(), ..(**it).clone() }).collect();
     format!(
         "{runtime:?} {admin:?} {log:?} {access_log:?} {shutdown_drain:?} {listeners:#?} {upstreams:#?} {routes:#?}"
     )

@@ -8,7 +8,7 @@ use crate::{
 
 /// Checks all listeners. `None` when any is wrong.
 pub(super) fn validate(items: &[Item<Raw>], workers: u64, findings: &mut Findings) -> Option<Vec<Listener>> {
-    let mut names = Names::of("listener");
+    let mut names = Names::of("listener", |_| None);
     let mut listeners = Vec::with_capacity(items.len());
     for item in items {
         let Some(raw) = &item.value else { continue };

@@ -6,26 +6,67 @@
 mod headers;
 mod listeners;
 mod matches;
-mod routes;
-mod upstreams;
+pub(crate) mod routes;
+pub(crate) mod upstreams;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    config::{AccessLog, Admin, Config, LogSettings, Runtime},
+    config::{AccessLog, Admin, Config, Control, LogSettings, Runtime},
     raw::{
         document::Place,
         findings::Findings,
+        routes::Route,
         section::Field,
-        sections::{Listener, Root},
+        sections::{Included, Listener, Root, Upstream},
         spec::Item,
     },
 };
 use crate::upstream::Address;
 
+/// What the files say, read.
+pub(crate) struct Files<'r> {
+    pub(crate) root: &'r Root,
+    pub(crate) included: Vec<&'r Included>,
+    /// The JSON of the table at a place, as it was written.
+    pub(crate) written: &'r dyn Fn(Place) -> Arc<str>,
+}
+
+impl Files<'_> {
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Item<Upstream>> {
+        let more = self.included.iter().flat_map(|it| items(&it.upstreams));
+        items(&self.root.upstreams).iter().chain(more)
+    }
+
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &Item<Route>> {
+        let more = self.included.iter().flat_map(|it| items(&it.routes));
+        items(&self.root.routes).iter().chain(more)
+    }
+}
+
+/// Routes and upstreams that come from elsewhere than the files, by name.
+pub(crate) trait Outside {
+    /// Where the route of this name comes from, if there is one.
+    fn route(&self, name: &str) -> Option<String>;
+    /// Where the upstream of this name comes from, if there is one.
+    fn upstream(&self, name: &str) -> Option<String>;
+    /// Whether a route from elsewhere uses this upstream.
+    fn uses(&self, upstream: &str) -> bool;
+    /// The names of all upstreams.
+    fn upstreams(&self) -> Vec<Arc<str>>;
+    /// Whether there are no routes, nor will be.
+    fn is_empty(&self) -> bool;
+}
+
 /// Checks the whole. `None` when anything is wrong, which `findings` then has. `cores` is what `workers = "auto"`
 /// stands for.
-pub(crate) fn validate(root: &Root, cores: usize, findings: &mut Findings) -> Option<Config> {
+pub(crate) fn validate(
+    files: &Files<'_>,
+    outside: &dyn Outside,
+    cores: usize,
+    findings: &mut Findings,
+) -> Option<Config> {
+    let root = files.root;
     let runtime = runtime(root, cores);
     let workers = runtime.as_ref().map_or(1, |it| it.workers as u64);
     addresses_once(root, findings);
@@ -34,8 +75,12 @@ pub(crate) fn validate(root: &Root, cores: usize, findings: &mut Findings) -> Op
         let made = findings.error(root.listeners.place, "there are no listeners");
         made.hint("add a [[listeners]] table with a name and an address");
     }
-    let upstreams = upstreams::validate(items(&root.upstreams), workers, findings);
-    let routes = routes::validate(root, findings);
+    let upstreams = upstreams::validate(files, outside, workers, findings);
+    let routes = routes::validate(files, outside, findings);
+    pace(root, findings);
+    for pattern in items(&root.include).iter().filter(|it| it.value.as_deref() == Some("")) {
+        findings.error(pattern.place, "the pattern is empty").hint("as \"routes.d/*.toml\"");
+    }
     admin_is_local(root, findings);
     if findings.has_errors() {
         return None;
@@ -54,9 +99,31 @@ pub(crate) fn validate(root: &Root, cores: usize, findings: &mut Findings) -> Op
         listeners: listeners?,
         upstreams: upstreams?,
         routes: routes?,
+        control: control(root)?,
         warnings: Vec::new(),
-        in_force: serde_json::Value::Null,
+        written: "{}".into(),
     })
+}
+
+fn control(root: &Root) -> Option<Control> {
+    let raw = root.control.value.as_ref()?;
+    Some(Control {
+        watch: raw.watch.value?,
+        rebuild_min_interval: raw.rebuild_min_interval.value?,
+        rebuild_max_delay: raw.rebuild_max_delay.value?,
+    })
+}
+
+/// A bound that is never reached is a mistake.
+fn pace(root: &Root, findings: &mut Findings) {
+    let Some(raw) = &root.control.value else { return };
+    if let (Some(interval), Some(Some(delay))) = (raw.rebuild_min_interval.value, raw.rebuild_max_delay.value)
+        && raw.rebuild_max_delay.given
+        && delay > interval
+    {
+        let made = findings.warn(raw.rebuild_max_delay.place, "no change ever waits that long");
+        made.hint("with rebuild_min_interval alone a change waits for that long at most");
+    }
 }
 
 fn runtime(root: &Root, cores: usize) -> Option<Runtime> {
@@ -80,14 +147,16 @@ fn good<T>(items: &[Item<T>]) -> impl Iterator<Item = &T> {
 }
 
 /// Names that are taken, to find those given twice.
-struct Names {
+struct Names<F> {
     kind: &'static str,
     taken: HashMap<String, Place>,
+    /// Who else has a name.
+    elsewhere: F,
 }
 
-impl Names {
-    fn of(kind: &'static str) -> Names {
-        Names { kind, taken: HashMap::new() }
+impl<F: Fn(&str) -> Option<String>> Names<F> {
+    fn of(kind: &'static str, elsewhere: F) -> Names<F> {
+        Names { kind, taken: HashMap::new(), elsewhere }
     }
 
     fn take(&mut self, name: &Field<String>, findings: &mut Findings) {
@@ -95,6 +164,9 @@ impl Names {
         if let Some(other) = self.taken.get(text) {
             let made = findings.error(name.place, format!("the {} name `{text}` is given twice", self.kind));
             made.other(*other).hint("logs and metrics tell them apart by name: give it another");
+        } else if let Some(owner) = (self.elsewhere)(text) {
+            let made = findings.error(name.place, format!("the {} name `{text}` is taken", self.kind));
+            made.hint(format!("{owner} has one of this name: change its name here, or remove that one"));
         } else {
             self.taken.insert(text.clone(), name.place);
         }

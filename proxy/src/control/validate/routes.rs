@@ -1,14 +1,16 @@
 //! Routes: what they do, and with which upstreams.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
 use super::{
-    Names, good,
+    Files, Names, Outside, good,
     headers::{Message, edits},
-    items,
     matches::predicates,
 };
 use crate::{
@@ -19,7 +21,7 @@ use crate::{
             findings::Findings,
             routes::{Match, Redirect as RawRedirect, Respond as RawRespond, Route as Raw, SplitChoice},
             section::Field,
-            sections::Root,
+            sections::Upstream as RawUpstream,
             spec::Item,
             suggest,
         },
@@ -30,33 +32,56 @@ use crate::{
 /// Names that a hint lists.
 const HINT_NAMES_MAX: usize = 8;
 
-/// Upstreams by name, and which of them some route uses.
-struct Upstreams<'r> {
-    index: HashMap<&'r str, usize>,
-    names: Vec<&'r str>,
-    used: Vec<bool>,
+/// Upstreams that routes may name, and which of them some route does.
+pub(crate) struct Upstreams<'r> {
+    known: HashSet<&'r str>,
+    /// What comes from elsewhere.
+    outside: &'r dyn Outside,
+    used: HashSet<String>,
+    /// One has no name, or a wrong one, which has been said.
+    nameless: bool,
 }
 
-/// Checks all routes. `None` when any is wrong.
-pub(super) fn validate(root: &Root, findings: &mut Findings) -> Option<Vec<Arc<Route>>> {
-    let names: Vec<&str> =
-        good(items(&root.upstreams)).map(|it| it.name.value.as_deref().unwrap_or("")).collect();
-    let index = names.iter().enumerate().map(|(at, name)| (*name, at)).collect();
-    let mut upstreams = Upstreams { index, used: vec![false; names.len()], names };
-    let mut taken = Names::of("route");
-    let mut routes = Vec::new();
-    for raw in good(items(&root.routes)) {
-        taken.take(&raw.name, findings);
-        routes.push(route(raw, &mut upstreams, findings).map(Arc::new));
+impl<'r> Upstreams<'r> {
+    /// Those of `raw`, and those of elsewhere.
+    pub(crate) fn new(raw: impl Iterator<Item = &'r RawUpstream>, outside: &'r dyn Outside) -> Self {
+        let (mut known, mut nameless) = (HashSet::new(), false);
+        for it in raw {
+            match it.name.value.as_deref() {
+                Some(name) => drop(known.insert(name)),
+                None => nameless = true,
+            }
+        }
+        Upstreams { known, outside, used: HashSet::new(), nameless }
     }
-    if root.routes.value.as_ref().is_some_and(Vec::is_empty) {
+}
+
+/// Checks the routes of all files. `None` when any is wrong.
+pub(super) fn validate(
+    files: &Files<'_>,
+    outside: &dyn Outside,
+    findings: &mut Findings,
+) -> Option<Vec<Arc<Route>>> {
+    let mut upstreams = Upstreams::new(files.upstreams().filter_map(|it| it.value.as_ref()), outside);
+    let mut taken = Names::of("route", |name| outside.route(name));
+    let mut routes = Vec::new();
+    for item in files.routes() {
+        let Some(raw) = &item.value else { continue };
+        taken.take(&raw.name, findings);
+        routes.push(route(raw, (files.written)(item.place), &mut upstreams, findings).map(Arc::new));
+    }
+    let root = files.root;
+    if files.routes().next().is_none() && root.routes.value.is_some() && outside.is_empty() {
         let message = "there are no routes: every request will be answered 404";
         let made = findings.warn(root.routes.place, message);
         let made = if root.routes.given { made } else { made.below("routes") };
         made.hint("add a [[routes]] table");
     }
-    for (raw, used) in good(items(&root.upstreams)).zip(&upstreams.used) {
-        if let (Some(name), false) = (&raw.name.value, used) {
+    for raw in files.upstreams().filter_map(|it| it.value.as_ref()) {
+        if let Some(name) = &raw.name.value
+            && !upstreams.used.contains(name)
+            && !outside.uses(name)
+        {
             let made = findings.warn(raw.name.place, format!("no route uses the upstream `{name}`"));
             made.hint("leave it out, or route to it");
         }
@@ -64,7 +89,13 @@ pub(super) fn validate(root: &Root, findings: &mut Findings) -> Option<Vec<Arc<R
     routes.into_iter().collect()
 }
 
-fn route(raw: &Raw, upstreams: &mut Upstreams<'_>, findings: &mut Findings) -> Option<Route> {
+/// Checks one route, which was written as `written`.
+pub(crate) fn route(
+    raw: &Raw,
+    written: Arc<str>,
+    upstreams: &mut Upstreams<'_>,
+    findings: &mut Findings,
+) -> Option<Route> {
     let predicates = predicates(&raw.r#match, findings);
     let request_headers = edits(&raw.request_headers, Message::Request, findings);
     let response_headers = edits(&raw.response_headers, Message::Response, findings);
@@ -80,6 +111,7 @@ fn route(raw: &Raw, upstreams: &mut Upstreams<'_>, findings: &mut Findings) -> O
         rewrite_host: rewrite.and_then(|it| it.host.value.as_deref()).map(Into::into),
         request_headers: request_headers?,
         response_headers: response_headers?,
+        written,
     })
 }
 
@@ -141,7 +173,7 @@ fn needs_prefix(new: &Field<String>, matched: &Field<Match>, findings: &mut Find
 fn action(raw: &Raw, upstreams: &mut Upstreams<'_>, findings: &mut Findings) -> Option<Action> {
     if raw.upstream.given {
         let name = raw.upstream.value.as_deref()?;
-        return upstreams.find(name, raw.upstream.place, findings).map(|_| Action::Upstream(name.into()));
+        return upstreams.find(name, raw.upstream.place, findings).then(|| Action::Upstream(name.into()));
     }
     if raw.split.given {
         let choices = split(raw.split.value.as_ref()?, raw.split.place, upstreams, findings)?;
@@ -154,18 +186,21 @@ fn action(raw: &Raw, upstreams: &mut Upstreams<'_>, findings: &mut Findings) -> 
 }
 
 impl Upstreams<'_> {
-    fn find(&mut self, name: &str, place: Place, findings: &mut Findings) -> Option<usize> {
-        if let Some(at) = self.index.get(name) {
-            self.used[*at] = true;
-            return Some(*at);
+    /// Whether there is one of this name.
+    fn find(&mut self, name: &str, place: Place, findings: &mut Findings) -> bool {
+        if self.known.contains(name) || self.outside.upstream(name).is_some() {
+            self.used.insert(name.to_owned());
+            return true;
         }
         // One whose name is missing or wrong may be the one that is meant; that has been said.
-        if self.names.contains(&"") {
-            return None;
+        if self.nameless {
+            return false;
         }
-        let named = &self.names;
+        let outside = self.outside.upstreams();
+        let mut named: Vec<&str> = self.known.iter().copied().chain(outside.iter().map(|it| &**it)).collect();
+        named.sort_unstable();
         let made = findings.error(place, format!("no upstream is named `{name}`"));
-        match suggest::nearest(name, named) {
+        match suggest::nearest(name, &named) {
             Some(nearest) => made.hint(format!("did you mean `{nearest}`?")),
             None if named.is_empty() => made.hint("add an [[upstreams]] table of this name"),
             None => {
@@ -174,7 +209,7 @@ impl Upstreams<'_> {
                 made.hint(format!("there are {shown}{more}"));
             }
         }
-        None
+        false
     }
 }
 
@@ -189,19 +224,19 @@ fn split(
         made.hint("list upstreams with weights: [{ upstream = \"a\", weight = 90 }, { upstream = \"b\", weight = 10 }]");
         return None;
     }
-    let mut seen: HashMap<usize, Place> = HashMap::new();
+    let mut seen: HashMap<&str, Place> = HashMap::new();
     let mut choices = Vec::with_capacity(items.len());
     for raw in good(items) {
         let name = raw.upstream.value.as_deref();
-        let found = name.and_then(|it| upstreams.find(it, raw.upstream.place, findings));
-        if let Some(at) = found
-            && let Some(other) = seen.insert(at, raw.upstream.place)
+        let found = name.filter(|it| upstreams.find(it, raw.upstream.place, findings));
+        if let Some(name) = found
+            && let Some(other) = seen.insert(name, raw.upstream.place)
         {
             let made = findings.error(raw.upstream.place, "this upstream is in the split twice");
             made.other(other).hint("add up its weights");
         }
         let weight = raw.weight.value.and_then(|it| u32::try_from(it).ok());
-        choices.push(found.and(name).map(Arc::from).zip(weight));
+        choices.push(found.map(Arc::from).zip(weight));
     }
     if good(items).count() == items.len() && good(items).all(|it| it.weight.value == Some(0)) {
         findings

@@ -2,31 +2,42 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::Names;
+use super::{Files, Names, Outside};
 use crate::{
     control::{
         config::{Endpoint, Target, Upstream},
-        raw::{document::Place, findings::Findings, sections::Upstream as Raw, spec::Item},
+        raw::{document::Place, findings::Findings, sections::Upstream as Raw},
     },
     upstream::{PoolLimits, UpstreamTimeouts},
 };
 
-/// Checks all upstreams. `None` when any is wrong.
+/// Checks the upstreams of all files. `None` when any is wrong.
 pub(super) fn validate(
-    items: &[Item<Raw>],
+    files: &Files<'_>,
+    outside: &dyn Outside,
     workers: u64,
     findings: &mut Findings,
 ) -> Option<Vec<Arc<Upstream>>> {
-    let mut names = Names::of("upstream");
-    let mut upstreams = Vec::with_capacity(items.len());
-    for item in items {
+    let mut names = Names::of("upstream", |name| outside.upstream(name));
+    let mut upstreams = Vec::new();
+    for item in files.upstreams() {
         let Some(raw) = &item.value else { continue };
         names.take(&raw.name, findings);
-        enough_connections(raw, workers, findings);
-        check_endpoints(raw, findings);
-        upstreams.push(upstream(raw).map(Arc::new));
+        upstreams.push(upstream(raw, (files.written)(item.place), workers, findings).map(Arc::new));
     }
     upstreams.into_iter().collect()
+}
+
+/// Checks one upstream, which was written as `written`.
+pub(crate) fn upstream(
+    raw: &Raw,
+    written: Arc<str>,
+    workers: u64,
+    findings: &mut Findings,
+) -> Option<Upstream> {
+    enough_connections(raw, workers, findings);
+    check_endpoints(raw, findings);
+    plain(raw, written)
 }
 
 /// A worker without a connection of its own could serve nothing from this upstream.
@@ -66,7 +77,7 @@ fn check_endpoints(raw: &Raw, findings: &mut Findings) {
     }
 }
 
-fn upstream(raw: &Raw) -> Option<Upstream> {
+fn plain(raw: &Raw, written: Arc<str>) -> Option<Upstream> {
     let endpoints = raw.endpoints.value.as_ref()?.iter().map(|item| {
         let endpoint = item.value.as_ref()?;
         let weight = u32::try_from(endpoint.weight?).ok()?;
@@ -79,6 +90,7 @@ fn upstream(raw: &Raw) -> Option<Upstream> {
         dns_refresh: raw.dns_refresh.value?,
         pool: pool(raw)?,
         timeouts: timeouts(raw)?,
+        written,
     })
 }
 
