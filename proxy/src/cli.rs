@@ -16,7 +16,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use http::{HeaderName, HeaderValue, Method};
 
 use crate::{
-    control::{config, schema},
+    control::{config, desired::Desired, schema},
     doctor,
     server::{self, ServerError},
 };
@@ -121,9 +121,7 @@ fn dispatch(cli: Cli) -> ExitCode {
         (None, None) => return ExitCode::from(2),
     };
     match command {
-        Command::Run(ConfigFile { config }) => {
-            with_config(&config, |config_read| serve(&config, config_read))
-        }
+        Command::Run(ConfigFile { config }) => serve(&config),
         Command::Check(ConfigFile { config }) => {
             with_config(&config, |config_read| print(&check::summary(&config, &config_read)))
         }
@@ -162,8 +160,16 @@ fn with_config(path: &Path, then: impl FnOnce(config::Config) -> ExitCode) -> Ex
 }
 
 /// The one place where the command line meets the server.
-fn serve(path: &Path, config: config::Config) -> ExitCode {
-    match server::run(path, config) {
+fn serve(path: &Path) -> ExitCode {
+    let desired = match Desired::load(path) {
+        Ok(desired) => desired,
+        Err(errors) => {
+            report_errors(path, &errors);
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    report_warnings(&desired.base().config);
+    match server::run(path, desired) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ ServerError::Compile(_)) => fail(EXIT_OURS, &error.to_string()),
         Err(error) => fail(EXIT_CONFIG, &error.to_string()),

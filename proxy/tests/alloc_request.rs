@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ringlane::{control::config, server};
+use ringlane::{control::desired::Desired, server};
 
 /// What one request may cost its worker.
 const ALLOCATIONS_MAX: u64 = 4;
@@ -122,8 +122,8 @@ fn proxy(dir: &Path, driver: &str, origin: SocketAddr) -> Fallible<TcpStream> {
     );
     let path = dir.join(format!("{driver}.toml"));
     fs::write(&path, text)?;
-    let config = config::load(&path).map_err(|errors| format!("{errors:?}"))?;
-    let running = thread::spawn(move || server::run(&path, config).map_err(|error| error.to_string()));
+    let desired = Desired::load(&path).map_err(|errors| format!("{errors:?}"))?;
+    let running = thread::spawn(move || server::run(&path, desired).map_err(|error| error.to_string()));
     let started = Instant::now();
     while started.elapsed() < PATIENCE && !running.is_finished() {
         if let Ok(client) = TcpStream::connect(address) {

@@ -29,6 +29,7 @@ use axum::{
 };
 use tokio::sync::oneshot;
 
+use super::ask::Asks;
 use crate::observe::{
     Board, Info, Merged, latency_hlog, latency_json, latency_table,
     prometheus::{self, prometheus_text},
@@ -60,6 +61,8 @@ pub struct AdminState {
     pub config: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// What is running.
     pub info: Arc<Info>,
+    /// Where changes are asked for.
+    pub asks: Asks,
 }
 
 impl fmt::Debug for AdminState {

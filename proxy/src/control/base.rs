@@ -30,12 +30,14 @@ pub struct Base {
 }
 
 /// A place in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spot {
     /// Index into `Base::files`.
     pub file: usize,
     /// From 1; 0: it was no file.
     pub line: usize,
+    /// Its place among all of its kind.
+    pub at: usize,
 }
 
 /// One file.
@@ -200,7 +202,7 @@ impl Base {
 
     /// The route of this name.
     pub(super) fn route(&self, name: &str) -> Option<&Arc<Route>> {
-        self.routes.contains_key(name).then(|| self.config.routes.iter().find(|it| &*it.name == name))?
+        self.config.routes.get(self.routes.get(name)?.at)
     }
 
     /// The upstream of this name.

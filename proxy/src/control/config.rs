@@ -246,6 +246,24 @@ impl std::fmt::Display for Driver {
 }
 
 impl Config {
+    /// All but its routes and upstreams.
+    pub(super) fn without_objects(&self) -> Config {
+        let Config { runtime, admin, log, access_log, control, warnings, written, .. } = self;
+        Config {
+            runtime: runtime.clone(),
+            admin: admin.clone(),
+            log: log.clone(),
+            access_log: access_log.clone(),
+            shutdown_drain: self.shutdown_drain,
+            listeners: self.listeners.clone(),
+            upstreams: Vec::new(),
+            routes: Vec::new(),
+            warnings: warnings.clone(),
+            control: control.clone(),
+            written: Arc::clone(written),
+        }
+    }
+
     /// The upstream of this name.
     pub fn upstream(&self, name: &str) -> Option<&Upstream> {
         self.upstreams.iter().find(|it| &*it.name == name).map(|it| &**it)

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Stands for a value that is not shown.
-const MASKED: &str = "***";
+pub(super) const MASKED: &str = "***";
 
 /// Header fields and query parameters whose values are credentials.
 fn is_secret(name: &str) -> bool {

@@ -1,19 +1,23 @@
 //! Change over time: a file's text to the table that workers read.
 //!
 //! ```text
-//! text -> raw (every key, its bounds and default, its place) -> validate -> Config -> compile -> RouteTable
-//!                                                               names -> resolve ----^
+//! source -> raw (every key, its bounds and default, its place) -> validate -> Desired -> Config -> compile -> RouteTable
+//!                                                                            names -> resolve ----^
 //! ```
 
 pub mod admin;
+pub mod ask;
 pub mod base;
 pub mod compile;
 pub mod config;
 pub mod describe;
+pub mod desired;
 pub mod error;
 mod files;
 pub mod identities;
 mod in_force;
+pub mod live;
+pub mod pace;
 pub mod publish;
 pub(crate) mod raw;
 mod read;

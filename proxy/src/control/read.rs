@@ -93,8 +93,7 @@ fn read_parts(parts: &[Part<'_>], outside: &dyn Outside) -> Result<Read, Failed>
         let files = Files { root, included: included.iter().flatten().collect(), written: &written };
         let config = validate(&files, outside, cores, &mut findings)?;
         try_table(&config, &files, &mut findings);
-        let spots =
-            |it: &Place| parts.get(it.part).map_or(Spot { file: it.part, line: 0 }, |part| part.spot(*it));
+        let spots = |it: &Place| parts.get(it.part).map(|part| part.spot(*it)).unwrap_or_default();
         let routes = names(&config.routes, files.routes(), spots, |it| &it.name);
         let upstreams = names(&config.upstreams, files.upstreams(), spots, |it| &it.name);
         Some(Read { config, routes, upstreams })
@@ -127,7 +126,8 @@ fn names<'i, T, R: 'i>(
     spot: impl Fn(&Place) -> Spot,
     name: impl Fn(&T) -> &Arc<str>,
 ) -> HashMap<Arc<str>, Spot> {
-    good.iter().zip(items).map(|(it, item)| (Arc::clone(name(it)), spot(&item.place))).collect()
+    let named = good.iter().zip(items).enumerate();
+    named.map(|(at, (it, item))| (Arc::clone(name(it)), Spot { at, ..spot(&item.place) })).collect()
 }
 
 /// Errors of TOML itself are reported alone: what follows from a missing quote is not worth reading.

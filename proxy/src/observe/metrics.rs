@@ -231,6 +231,11 @@ metrics! {
         Counter One "ringlane_config_reloads_total" "Attempts to load a new config, by result." {
             reloads_ok [result "ok"], reloads_failed [result "failed"],
         }
+        Gauge One "ringlane_config_revision" "Number of the config's revision in force." { config_revision }
+        Counter One "ringlane_config_changes_total" "Changes that the admin API asked for, by result." {
+            config_changes_accepted [result "accepted"], config_changes_refused [result "refused"],
+        }
+        Counter One "ringlane_table_builds_total" "Route tables built." { table_builds }
         Counter One "ringlane_access_log_write_errors_total"
             "Failures to write or to reopen the access log." { access_log_write_errors }
     }

@@ -131,6 +131,12 @@ fn hosts(predicates: &Predicates) -> impl Iterator<Item = Option<&HostPattern>> 
     predicates.hosts.iter().map(Some).chain(any)
 }
 
+/// What a route asks of a request, once for each of its hosts. Two routes that share one of these can't be told apart.
+pub fn asked_of(predicates: &Predicates) -> impl Iterator<Item = String> {
+    let asked = asked(predicates);
+    hosts(predicates).map(move |host| format!("{host:?} {asked}"))
+}
+
 /// All that is asked of a request, the host aside, in a form that is equal when the same is asked: names of parameters
 /// and the order of lists do not count.
 fn asked(predicates: &Predicates) -> String {

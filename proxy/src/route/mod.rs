@@ -26,7 +26,7 @@ pub mod table;
 mod tests;
 
 pub use action::{Action, Respond};
-pub use build::BuildError;
+pub use build::{BuildError, asked_of};
 pub use explain::{Outcome, Verdict};
 pub use host::HostPattern;
 pub use listener::Listener;

@@ -1,48 +1,212 @@
-//! Changes while the process runs: a reload, a name's new address. Each becomes a table, or leaves the one in force.
+//! Changes while the process runs, from whatever source. Each is checked and accepted, or refused; what was accepted
+//! becomes a table, at once or with others that come within `control.rebuild_min_interval`.
 
-use std::{ops::ControlFlow, sync::Arc, time::Instant};
+#![expect(clippy::disallowed_types, reason = "between the control thread and the admin listener")]
+
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, RwLock},
+    time::{Instant, SystemTime},
+};
+
+use tokio::sync::{mpsc::Receiver, oneshot};
 
 use super::{Server, compile_error};
 use crate::control::{
+    ask::{Answer, Ask, Asks, Change, Denied, Done, Expect},
     compile,
-    config::{self, Config, ConfigError},
+    config::Config,
+    desired::{Delta, Desired, Refused},
+    live::Live,
+    pace::Pace,
     resolve,
 };
 
+/// Changes that are taken in before a table is built of them.
+const BATCH_MAX: usize = 256;
+
+/// Changes on their way into the table.
+pub(super) struct Changes {
+    pub(super) live: Arc<RwLock<Live>>,
+    pub(super) asks: Asks,
+    asked: Receiver<Ask>,
+    pace: Pace,
+    accepted: Vec<Accepted>,
+    replies: Vec<(oneshot::Sender<Answer>, Done)>,
+}
+
+/// A change that is not in force yet.
+struct Accepted {
+    source: String,
+    deltas: Vec<Delta>,
+}
+
+impl Changes {
+    pub(super) fn new(live: Live, config: &Config) -> Changes {
+        let (asks, asked) = Asks::channel();
+        let mut pace = Pace::default();
+        pace.set(config.control.rebuild_min_interval, config.control.rebuild_max_delay);
+        let live = Arc::new(RwLock::new(live));
+        Changes { live, asks, asked, pace, accepted: Vec::new(), replies: Vec::new() }
+    }
+
+    /// The next change that somebody asks for, or the time to build a table of those that wait.
+    pub(super) async fn next(&mut self) -> Option<Ask> {
+        let due = self.pace.due().map(tokio::time::Instant::from_std);
+        tokio::select! {
+            ask = self.asked.recv() => ask,
+            () = super::until(due) => None,
+        }
+    }
+
+    /// Reads or changes what is live. A panic elsewhere while it was locked is no reason to serve nobody any more.
+    fn live<T>(&self, with: impl FnOnce(&mut Live) -> T) -> T {
+        with(&mut self.live.write().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    fn desired<T>(&self, with: impl FnOnce(&mut Desired) -> T) -> T {
+        self.live(|live| with(&mut live.desired))
+    }
+
+    /// Makes a change that is to be in the next table.
+    fn accept(&mut self, change: &Change, expect: &Expect, from: &str) -> Answer {
+        let made = self.live(|live| {
+            let before = live.tag(change.about());
+            let deltas = live.accept(change, expect, from)?;
+            if !deltas.is_empty() {
+                live.version += 1;
+                live.waiting = true;
+            }
+            let done = Done {
+                revision: live.history.number() + u64::from(live.waiting),
+                in_force: !live.waiting,
+                changed: !deltas.is_empty(),
+                created: before.is_none(),
+                tag: live.tag(change.about()),
+            };
+            Ok((deltas, done))
+        });
+        let errors = match &made {
+            Ok(_) => Vec::new(),
+            Err(Denied::Refused(refused)) => refused.lines(),
+            Err(Denied::Expectation(_)) => vec!["it is not as was expected (If-Match)".to_owned()],
+        };
+        self.live(|live| live.note(from, errors, SystemTime::now()));
+        let (deltas, done) = made?;
+        if !deltas.is_empty() {
+            self.pace.changed(Instant::now());
+            self.accepted.push(Accepted { source: from.to_owned(), deltas });
+        }
+        Ok(done)
+    }
+
+    /// What would come of a change.
+    fn try_out(&mut self, ask: &Ask) -> Answer {
+        self.live(|live| {
+            let before = live.tag(ask.change.about());
+            let deltas = live.accept(&ask.change, &ask.expect, &ask.from)?;
+            let tag = live.tag(ask.change.about());
+            live.desired.take_back(&deltas);
+            let (changed, created) = (!deltas.is_empty(), before.is_none());
+            Ok(Done { revision: live.history.number(), in_force: false, changed, created, tag })
+        })
+    }
+}
+
 impl Server {
-    /// Loads the config again. Whatever is wrong with it, the one in force stays. `Break`: the process was told to end.
-    pub(super) async fn reload(&mut self) -> ControlFlow<()> {
+    /// Takes in a change that was asked for, and those that wait behind it; builds the table if it is time.
+    /// `Break`: the process was told to end.
+    pub(super) async fn take(&mut self, first: Option<Ask>) -> ControlFlow<()> {
+        let mut next = first;
+        let mut taken = 0;
+        while let Some(ask) = next {
+            taken += 1;
+            self.answer(ask).await?;
+            next = if taken < BATCH_MAX { self.changes.asked.try_recv().ok() } else { None };
+        }
+        if self.changes.pace.is_due(Instant::now()) {
+            self.publish().await
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    async fn answer(&mut self, ask: Ask) -> ControlFlow<()> {
+        // Nobody waits for the answer: the client has gone.
+        if ask.reply.is_closed() {
+            return ControlFlow::Continue(());
+        }
+        if ask.dry_run {
+            let answer = self.changes.try_out(&ask);
+            let _ = ask.reply.send(answer);
+            return ControlFlow::Continue(());
+        }
+        let at_once = matches!(ask.change, Change::RollBack(_));
+        if at_once && !self.changes.accepted.is_empty() {
+            // The way back begins at what is in force.
+            self.publish().await?;
+        }
+        let answer = match ask.change {
+            Change::Reload => self.reload(&ask.from),
+            _ => self.changes.accept(&ask.change, &ask.expect, &ask.from),
+        };
+        let process = self.board.process();
+        match answer {
+            Ok(done) => {
+                process.config_changes_accepted.inc();
+                let now = done.in_force || at_once || self.changes.pace.is_due(Instant::now());
+                if now {
+                    self.changes.replies.push((ask.reply, done));
+                } else {
+                    let _ = ask.reply.send(Ok(done));
+                }
+            }
+            Err(denied) => {
+                process.config_changes_refused.inc();
+                let _ = ask.reply.send(Err(denied));
+            }
+        }
+        if at_once { self.publish().await } else { ControlFlow::Continue(()) }
+    }
+
+    /// Reads the files again, for `source`. Whatever is wrong with them, what is in force stays.
+    pub(super) fn reload(&mut self, source: &str) -> Answer {
+        let answer = self.changes.accept(&Change::Reload, &Expect::Anything, source);
+        let path = self.path.display();
+        match &answer {
+            Ok(_) => {
+                let config = self.changes.desired(|it| Arc::clone(it.base()));
+                config.config.warnings.iter().for_each(|warning| tracing::warn!("{}", warning.one_line()));
+                for file in config.refused() {
+                    let count = file.refused.len();
+                    tracing::error!("reload: {count} errors in {}; what was in force of it stays", file.name);
+                    file.refused.iter().for_each(|error| tracing::error!("{error}"));
+                }
+                let control = &config.config.control;
+                self.changes.pace.set(control.rebuild_min_interval, control.rebuild_max_delay);
+                self.board.process().reloads_ok.inc();
+            }
+            Err(Denied::Refused(Refused::Invalid(errors))) => {
+                self.board.process().reloads_failed.inc();
+                let count = errors.len();
+                tracing::error!("reload: {count} errors in {path}; the config in force stays");
+                errors.iter().for_each(|error| tracing::error!("{error}"));
+            }
+            Err(denied) => {
+                self.board.process().reloads_failed.inc();
+                tracing::error!("reload of {path}: {denied:?}; the config in force stays");
+            }
+        }
+        answer
+    }
+
+    /// HUP: the access log's file is opened again, and all files are read again.
+    pub(super) async fn hang_up(&mut self) -> ControlFlow<()> {
         if let Some(log) = &self.access_log {
             log.reopen();
         }
-        match config::load(&self.path) {
-            Err(errors) => {
-                self.board.process().reloads_failed.inc();
-                let count = errors.len();
-                tracing::error!(
-                    "reload: {count} errors in {}; the config in force stays",
-                    self.path.display()
-                );
-                errors.iter().for_each(|error: &ConfigError| tracing::error!("{error}"));
-            }
-            Ok(config) => {
-                let before = std::mem::replace(&mut self.config, config);
-                self.look_up().await?;
-                self.config.warnings.iter().for_each(|warning| tracing::warn!("{}", warning.one_line()));
-                if self.publish() {
-                    self.board.process().reloads_ok.inc();
-                    self.tell_what_needs_a_restart(&before);
-                    if let Ok(mut masked) = self.masked.write() {
-                        *masked = self.config.masked();
-                    }
-                    tracing::info!("reload: {} routes in force", self.config.routes.len());
-                } else {
-                    self.board.process().reloads_failed.inc();
-                    self.config = before;
-                }
-            }
-        }
-        ControlFlow::Continue(())
+        let _ = self.reload("HUP");
+        self.take(None).await
     }
 
     fn tell_what_needs_a_restart(&self, before: &Config) {
@@ -64,8 +228,10 @@ impl Server {
     /// Looks up the names that are due. `Break`: the process was told to end.
     pub(super) async fn refresh_names(&mut self) -> ControlFlow<()> {
         if self.look_up().await? {
-            self.publish();
-            tracing::info!("names resolve to new addresses");
+            match self.build() {
+                Ok(()) => tracing::info!("names resolve to new addresses"),
+                Err(error) => tracing::error!("{error}"),
+            }
         }
         ControlFlow::Continue(())
     }
@@ -80,18 +246,80 @@ impl Server {
         ControlFlow::Continue(changed)
     }
 
-    fn publish(&mut self) -> bool {
-        let generation = self.published.generation() + 1;
-        match compile(&self.config, &self.resolved, &mut self.identities, generation) {
-            Ok(table) => {
-                self.published.publish(table);
-                self.board.process().config_generation.set(generation);
-                true
+    /// Brings what was accepted into force, and answers those who wait for that.
+    async fn publish(&mut self) -> ControlFlow<()> {
+        let accepted = std::mem::take(&mut self.changes.accepted);
+        let replies = std::mem::take(&mut self.changes.replies);
+        self.changes.pace.built(Instant::now());
+        let mut failure = None;
+        if !accepted.is_empty() {
+            let config = self.changes.desired(|it| it.config());
+            let before = std::mem::replace(&mut self.config, config);
+            if accepted.iter().flat_map(|it| &it.deltas).any(Delta::concerns_upstreams) {
+                self.look_up().await?;
             }
-            Err(errors) => {
-                tracing::error!("{}", compile_error(&errors));
-                false
+            match self.build() {
+                Ok(()) => {
+                    self.tell_what_needs_a_restart(&before);
+                    self.note_revision(accepted);
+                }
+                Err(error) => {
+                    self.config = before;
+                    for accepted in accepted.iter().rev() {
+                        self.changes.desired(|it| it.take_back(&accepted.deltas));
+                        tracing::error!("{}: {error}; the config in force stays", accepted.source);
+                    }
+                    failure = Some(error);
+                }
             }
         }
+        self.changes.live(|live| live.waiting = false);
+        for (reply, done) in replies {
+            let answer = match &failure {
+                None => Ok(Done { in_force: true, ..done }),
+                Some(error) if done.changed => Err(Denied::Refused(Refused::Conflict(error.clone()))),
+                Some(_) => Ok(done),
+            };
+            // Nobody may wait any more.
+            let _ = reply.send(answer);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn note_revision(&mut self, accepted: Vec<Accepted>) {
+        let mut sources: Vec<String> = Vec::new();
+        let mut deltas = Vec::new();
+        for it in accepted {
+            if sources.last() != Some(&it.source) && sources.len() < BATCH_MAX {
+                sources.push(it.source);
+            }
+            deltas.extend(it.deltas);
+        }
+        let reloaded = deltas.iter().any(|it| matches!(it, Delta::Base { .. }));
+        let source = sources.join(", ");
+        let routes = self.config.routes.len();
+        if reloaded {
+            tracing::info!("reload: {routes} routes in force");
+        } else {
+            tracing::debug!("{source}: {routes} routes in force");
+        }
+        let generation = self.published.generation();
+        let number = self.changes.live(|live| {
+            live.generation = generation;
+            live.history.push(source, deltas, SystemTime::now())
+        });
+        self.board.process().config_revision.set(number);
+    }
+
+    /// Builds the table of the config and publishes it.
+    fn build(&mut self) -> Result<(), String> {
+        let generation = self.published.generation() + 1;
+        let table = compile(&self.config, &self.resolved, &mut self.identities, generation)
+            .map_err(|errors| compile_error(&errors).to_string())?;
+        self.published.publish(table);
+        let process = self.board.process();
+        process.config_generation.set(generation);
+        process.table_builds.inc();
+        Ok(())
     }
 }

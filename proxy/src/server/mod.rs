@@ -7,8 +7,6 @@
 //! end:   not ready -> workers drain -> deadline -> workers cut -> last report -> exit line
 //! ```
 
-#![expect(clippy::disallowed_types, reason = "between the control thread and the admin listener")]
-
 mod bind;
 mod change;
 mod log;
@@ -19,16 +17,17 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{
-        Arc, RwLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use tokio::sync::oneshot;
 
 use self::{
     bind::Sockets,
+    change::Changes,
     signals::{Asked, Signals},
     threads::Threads,
 };
@@ -38,6 +37,8 @@ use crate::{
         admin::{self, AdminListener, AdminState},
         compile,
         config::{self, Config},
+        desired::Desired,
+        live::Live,
         publish::Published,
         resolve,
     },
@@ -81,8 +82,9 @@ fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> ServerError {
     move |error| ServerError::System { what, error }
 }
 
-/// Runs the proxy on `config`, which came from `path`, until it is told to end.
-pub fn run(path: &Path, config: Config) -> Result<(), ServerError> {
+/// Runs the proxy on the config at `path`, which was read as `desired`, until it is told to end.
+pub fn run(path: &Path, desired: Desired) -> Result<(), ServerError> {
+    let config = &desired.base().config;
     log::start(&config.log);
     raise_open_files();
     let (chosen, reason) = runtime::choose(config.runtime.driver).map_err(ServerError::Driver)?;
@@ -91,7 +93,7 @@ pub fn run(path: &Path, config: Config) -> Result<(), ServerError> {
         .build()
         .map_err(system("the control thread can't start"))?;
     let result = control.block_on(async {
-        let Some(mut server) = Server::start(path, config, chosen, reason).await? else { return Ok(()) };
+        let Some(mut server) = Server::start(path, desired, chosen, reason).await? else { return Ok(()) };
         server.serve().await?;
         server.end().await;
         Ok(())
@@ -116,8 +118,9 @@ fn raise_open_files() {
 /// The control thread's state.
 struct Server {
     path: PathBuf,
+    /// In force.
     config: Config,
-    masked: Arc<RwLock<serde_json::Value>>,
+    changes: Changes,
     resolved: Resolved,
     identities: Identities,
     published: Arc<Published>,
@@ -133,11 +136,12 @@ impl Server {
     /// `None`: it was told to end before it had begun to serve.
     async fn start(
         path: &Path,
-        config: Config,
+        desired: Desired,
         chosen: Chosen,
         reason: String,
     ) -> Result<Option<Server>, ServerError> {
-        // First, so that a signal that comes early is not the default one's end.
+        // As early as can be, so that a signal that comes soon is not the default one's end.
+        let config = desired.config();
         let mut signals = Signals::new().map_err(system("signals can't be received"))?;
         let mut resolved = Resolved::new();
         tokio::select! {
@@ -161,11 +165,10 @@ impl Server {
         let access_log = access_log.map_err(system("access_log.path can't be written"))?;
         let threads = Threads::new(&config.runtime, chosen, sockets, (&published, &orders, &board));
         let ready = Arc::new(AtomicBool::new(false));
-        let masked = Arc::new(RwLock::new(config.masked()));
         let mut server = Server {
             path: path.to_owned(),
+            changes: Changes::new(Live::new(path.to_owned(), desired, SystemTime::now()), &config),
             config,
-            masked,
             resolved,
             identities,
             published,
@@ -181,6 +184,7 @@ impl Server {
         server.start_workers().await?;
         server.board.process().workers.set(server.threads.len() as u64);
         server.board.process().config_generation.set(1);
+        server.board.process().config_revision.set(1);
         server.ready.store(true, Ordering::Release);
         tracing::info!("ready");
         Ok(Some(server))
@@ -233,12 +237,15 @@ impl Server {
         let listener =
             AdminListener::bind(&address).map_err(system(format!("admin: can't listen on {address}")))?;
         tracing::info!("admin: {}", listener.address());
-        let masked = Arc::clone(&self.masked);
+        let live = Arc::clone(&self.changes.live);
         let state = AdminState {
             board: Arc::clone(&self.board),
             ready: Arc::clone(&self.ready),
-            config: Arc::new(move || masked.read().map(|config| config.clone()).unwrap_or_default()),
+            config: Arc::new(move || {
+                live.read().map(|live| live.desired.config().masked()).unwrap_or_default()
+            }),
             info: Arc::new(info(chosen, reason)),
+            asks: self.changes.asks.clone(),
         };
         tokio::spawn(async move {
             if let Err(error) = admin::serve(listener, state, std::future::pending()).await {
@@ -256,11 +263,12 @@ impl Server {
             tokio::select! {
                 asked = self.signals.next() => match asked {
                     Asked::End => return Ok(()),
-                    Asked::Reload => if self.reload().await.is_break() { return Ok(()) },
+                    Asked::Reload => if self.hang_up().await.is_break() { return Ok(()) },
                     Asked::Report => self.report().await,
                 },
                 Some(ended) = self.threads.ended() => self.revive(ended).await?,
                 () = until(refresh) => if self.refresh_names().await.is_break() { return Ok(()) },
+                ask = self.changes.next() => if self.take(ask).await.is_break() { return Ok(()) },
                 _ = reap.tick() => self.published.reap(),
             }
         }
@@ -358,7 +366,7 @@ fn info(chosen: Chosen, reason: String) -> Info {
         build: profile.to_owned(),
         driver: chosen.name().to_owned(),
         driver_reason: reason,
-        started: std::time::SystemTime::now(),
+        started: SystemTime::now(),
     }
 }
 

@@ -35,6 +35,7 @@ impl Running {
                 driver_reason: "asked for".into(),
                 started: SystemTime::now(),
             }),
+            asks: Asks::channel().0,
         };
         let (stop, stopped) = oneshot::channel();
         let address = listener.address();

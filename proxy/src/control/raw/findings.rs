@@ -142,7 +142,7 @@ impl Part<'_> {
             Text::File(text) => text.line(self.document.span(place).start),
             Text::Json(_) => 0,
         };
-        Spot { file: place.part, line }
+        Spot { file: place.part, line, at: 0 }
     }
 
     /// Where `place` of this document is, for a sentence; `same`: as seen from the same document.

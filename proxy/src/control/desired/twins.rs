@@ -1,0 +1,33 @@
+//! Routes that no request could tell apart.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{control::config::Route, route::asked_of};
+
+/// Who asks what of a request.
+#[derive(Debug, Default)]
+pub(super) struct Twins {
+    asked: HashMap<Box<str>, Arc<str>>,
+}
+
+impl Twins {
+    pub(super) fn add(&mut self, route: &Route) {
+        for asked in asked_of(&route.predicates) {
+            self.asked.entry(asked.into()).or_insert_with(|| Arc::clone(&route.name));
+        }
+    }
+
+    pub(super) fn remove(&mut self, route: &Route) {
+        for asked in asked_of(&route.predicates) {
+            if self.asked.get(&*asked).is_some_and(|name| *name == route.name) {
+                self.asked.remove(&*asked);
+            }
+        }
+    }
+
+    /// Another route that asks the same as `route`.
+    pub(super) fn of(&self, route: &Route) -> Option<&Arc<str>> {
+        let twin = |asked: String| self.asked.get(&*asked).filter(|name| **name != route.name);
+        asked_of(&route.predicates).find_map(twin)
+    }
+}
