@@ -1,6 +1,7 @@
 //! The files of a config: their texts, and which they are.
 
 use std::{
+    hash::{DefaultHasher, Hash, Hasher},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -108,6 +109,41 @@ pub(super) fn included(main: &FileText) -> Result<Vec<PathBuf>, Vec<ConfigError>
     paths.sort();
     paths.dedup();
     Ok(paths)
+}
+
+/// All that would be read now, as a number: another one means that something has changed.
+pub(super) fn fingerprint(main: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let mut add = |path: &Path| {
+        path.hash(&mut hasher);
+        let text = read(path, "").map(|it| it.text).map_err(|error| error.to_string());
+        text.hash(&mut hasher);
+        text.ok()
+    };
+    if let Some(text) = add(main) {
+        let main = FileText { name: String::new(), path: main.to_owned(), text };
+        for path in included(&main).unwrap_or_default() {
+            add(&path);
+        }
+    }
+    hasher.finish()
+}
+
+/// The folders that `include` of the file at `main` looks into, as far as they have no pattern in their own names.
+pub(super) fn folders(main: &Path) -> Vec<PathBuf> {
+    let Ok(text) = read(main, "") else { return Vec::new() };
+    let below = main.parent().unwrap_or(Path::new(""));
+    let folder = |(pattern, _): (String, _)| {
+        let whole = below.join(pattern);
+        let plain: PathBuf = whole
+            .components()
+            .take_while(|it| !it.as_os_str().to_string_lossy().contains(['*', '?', '[']))
+            .collect();
+        // Without a pattern it is a file, whose folder counts.
+        let folder = if plain == whole { plain.parent().map(Path::to_path_buf)? } else { plain };
+        folder.is_dir().then_some(folder)
+    };
+    patterns(&text.text).into_iter().filter_map(folder).collect()
 }
 
 /// The strings of `include`, each with its place.

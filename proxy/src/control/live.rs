@@ -2,11 +2,18 @@
 //!
 //! Written by the control thread's loop; read by whoever shows it.
 
-use std::{path::PathBuf, time::SystemTime};
+#![expect(clippy::disallowed_types, reason = "between the control thread's loop and those who show it")]
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    time::SystemTime,
+};
 
 use super::{
     ask::{About, Change, Denied, Expect},
     desired::{Delta, Desired, Owner, Refused, history::History},
+    files,
 };
 
 /// How the last change of a kind went.
@@ -35,18 +42,41 @@ pub struct Live {
     pub waiting: bool,
     /// The number of the table in force.
     pub generation: u64,
+    /// The files as they were last read; see [`files::fingerprint`].
+    pub(super) seen: u64,
     /// The last change, whatever came of it.
     pub last: Option<Attempt>,
     /// The last one that was refused.
     pub last_refused: Option<Attempt>,
 }
 
+/// It, for whoever shows it. A panic elsewhere while it was locked is no reason to serve nobody any more.
+#[derive(Debug, Clone)]
+pub struct Shared(Arc<RwLock<Live>>);
+
+impl Shared {
+    /// Shares it.
+    pub fn new(live: Live) -> Shared {
+        Shared(Arc::new(RwLock::new(live)))
+    }
+
+    /// Reads it. Nothing slow is to be done meanwhile.
+    pub fn read<T>(&self, with: impl FnOnce(&Live) -> T) -> T {
+        with(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes it: for the control thread's loop.
+    pub fn write<T>(&self, with: impl FnOnce(&mut Live) -> T) -> T {
+        with(&mut self.0.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 impl Live {
     /// At the start.
     pub fn new(path: PathBuf, desired: Desired, now: SystemTime) -> Live {
         let history = History::new(&path.display().to_string(), now);
-        let (last, last_refused) = (None, None);
-        Live { path, desired, history, version: 1, waiting: false, generation: 1, last, last_refused }
+        let (last, last_refused, seen) = (None, None, files::fingerprint(&path));
+        Live { path, desired, history, version: 1, waiting: false, generation: 1, seen, last, last_refused }
     }
 
     /// The tag of what a change is about; `None`: it is not there.
@@ -94,7 +124,11 @@ impl Live {
                 let text = format!("revision {number} is not kept; there are {}", kept.join(", "));
                 Refused::NotFound(text)
             }),
-            Change::Reload => desired.reload(&self.path),
+            Change::Reload => {
+                // Before they are read: what changes in between is found by the next look.
+                self.seen = files::fingerprint(&self.path);
+                desired.reload(&self.path)
+            }
         }
     }
 

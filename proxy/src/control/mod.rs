@@ -24,6 +24,7 @@ mod read;
 pub mod resolve;
 pub mod schema;
 mod validate;
+pub mod watch;
 
 pub use compile::compile;
 pub use identities::Identities;

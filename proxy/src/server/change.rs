@@ -1,11 +1,9 @@
 //! Changes while the process runs, from whatever source. Each is checked and accepted, or refused; what was accepted
 //! becomes a table, at once or with others that come within `control.rebuild_min_interval`.
 
-#![expect(clippy::disallowed_types, reason = "between the control thread and the admin listener")]
-
 use std::{
     ops::ControlFlow,
-    sync::{Arc, RwLock},
+    sync::Arc,
     time::{Instant, SystemTime},
 };
 
@@ -17,7 +15,7 @@ use crate::control::{
     compile,
     config::Config,
     desired::{Delta, Desired, Refused},
-    live::Live,
+    live::{Live, Shared},
     pace::Pace,
     resolve,
 };
@@ -27,7 +25,7 @@ const BATCH_MAX: usize = 256;
 
 /// Changes on their way into the table.
 pub(super) struct Changes {
-    pub(super) live: Arc<RwLock<Live>>,
+    pub(super) live: Shared,
     pub(super) asks: Asks,
     asked: Receiver<Ask>,
     pace: Pace,
@@ -46,7 +44,7 @@ impl Changes {
         let (asks, asked) = Asks::channel();
         let mut pace = Pace::default();
         pace.set(config.control.rebuild_min_interval, config.control.rebuild_max_delay);
-        let live = Arc::new(RwLock::new(live));
+        let live = Shared::new(live);
         Changes { live, asks, asked, pace, accepted: Vec::new(), replies: Vec::new() }
     }
 
@@ -59,18 +57,13 @@ impl Changes {
         }
     }
 
-    /// Reads or changes what is live. A panic elsewhere while it was locked is no reason to serve nobody any more.
-    fn live<T>(&self, with: impl FnOnce(&mut Live) -> T) -> T {
-        with(&mut self.live.write().unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
-
     fn desired<T>(&self, with: impl FnOnce(&mut Desired) -> T) -> T {
-        self.live(|live| with(&mut live.desired))
+        self.live.write(|live| with(&mut live.desired))
     }
 
     /// Makes a change that is to be in the next table.
     fn accept(&mut self, change: &Change, expect: &Expect, from: &str) -> Answer {
-        let made = self.live(|live| {
+        let made = self.live.write(|live| {
             let before = live.tag(change.about());
             let deltas = live.accept(change, expect, from)?;
             if !deltas.is_empty() {
@@ -91,7 +84,7 @@ impl Changes {
             Err(Denied::Refused(refused)) => refused.lines(),
             Err(Denied::Expectation(_)) => vec!["it is not as was expected (If-Match)".to_owned()],
         };
-        self.live(|live| live.note(from, errors, SystemTime::now()));
+        self.live.write(|live| live.note(from, errors, SystemTime::now()));
         let (deltas, done) = made?;
         if !deltas.is_empty() {
             self.pace.changed(Instant::now());
@@ -102,7 +95,7 @@ impl Changes {
 
     /// What would come of a change.
     fn try_out(&mut self, ask: &Ask) -> Answer {
-        self.live(|live| {
+        self.live.write(|live| {
             let before = live.tag(ask.change.about());
             let deltas = live.accept(&ask.change, &ask.expect, &ask.from)?;
             let tag = live.tag(ask.change.about());
@@ -273,7 +266,7 @@ impl Server {
                 }
             }
         }
-        self.changes.live(|live| live.waiting = false);
+        self.changes.live.write(|live| live.waiting = false);
         for (reply, done) in replies {
             let answer = match &failure {
                 None => Ok(Done { in_force: true, ..done }),
@@ -304,7 +297,7 @@ impl Server {
             tracing::debug!("{source}: {routes} routes in force");
         }
         let generation = self.published.generation();
-        let number = self.changes.live(|live| {
+        let number = self.changes.live.write(|live| {
             live.generation = generation;
             live.history.push(source, deltas, SystemTime::now())
         });

@@ -40,7 +40,7 @@ use crate::{
         desired::Desired,
         live::Live,
         publish::Published,
-        resolve,
+        resolve, watch,
     },
     limits::TICK,
     observe::{AccessLog, Board, Info, LogTarget, latency_table},
@@ -182,6 +182,9 @@ impl Server {
         server.announce(chosen, &reason);
         server.admin(chosen, reason)?;
         server.start_workers().await?;
+        if let Err(error) = watch::start(server.changes.live.clone(), server.changes.asks.clone()) {
+            tracing::warn!("config files can't be watched: {error}; send HUP after a change");
+        }
         server.board.process().workers.set(server.threads.len() as u64);
         server.board.process().config_generation.set(1);
         server.board.process().config_revision.set(1);
@@ -237,13 +240,11 @@ impl Server {
         let listener =
             AdminListener::bind(&address).map_err(system(format!("admin: can't listen on {address}")))?;
         tracing::info!("admin: {}", listener.address());
-        let live = Arc::clone(&self.changes.live);
+        let live = self.changes.live.clone();
         let state = AdminState {
             board: Arc::clone(&self.board),
             ready: Arc::clone(&self.ready),
-            config: Arc::new(move || {
-                live.read().map(|live| live.desired.config().masked()).unwrap_or_default()
-            }),
+            config: Arc::new(move || live.read(|live| live.desired.config()).masked()),
             info: Arc::new(info(chosen, reason)),
             asks: self.changes.asks.clone(),
         };

@@ -28,6 +28,7 @@ mod crowd;
 mod descriptors;
 mod endpoints;
 mod faults;
+mod files;
 mod http1;
 mod listeners;
 mod names;

@@ -23,6 +23,7 @@ pub struct Launch {
     confined: Vec<Confine>,
     stdout: bool,
     deaf: bool,
+    watching: bool,
 }
 
 /// A running proxy. Killed when dropped.
@@ -71,6 +72,12 @@ impl Launch {
         self
     }
 
+    /// Takes in changed files by itself, as it does unless told otherwise; tests tell it by HUP, once and no sooner.
+    pub fn watching(mut self) -> Launch {
+        self.watching = true;
+        self
+    }
+
     /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: &str) -> Launch {
         self.env.push((name.to_owned(), value.to_owned()));
@@ -80,9 +87,10 @@ impl Launch {
     /// The text of a whole config: `toml` after `[runtime]` and `[admin]`.
     pub fn config(&self, toml: &str) -> String {
         let Launch { workers, driver, pin_cores, .. } = self;
+        let control = if self.watching { "" } else { "[control]\nwatch = false\n" };
         format!(
             "[runtime]\nworkers = {workers}\npin_cores = {pin_cores}\ndriver = \"{driver}\"\n\
-             [admin]\naddress = \"127.0.0.1:0\"\n{toml}"
+             [admin]\naddress = \"127.0.0.1:0\"\n{control}{toml}"
         )
     }
 
@@ -95,7 +103,13 @@ impl Launch {
     /// As `start`, on the text of a whole config.
     #[track_caller]
     pub fn start_whole(&self, config: &str) -> Proxy {
-        let proxy = self.spawn_whole(config);
+        self.start_in(config, |_| ())
+    }
+
+    /// As `start_whole`, after `prepare` has put more files into the folder.
+    #[track_caller]
+    pub fn start_in(&self, config: &str, prepare: impl FnOnce(&std::path::Path)) -> Proxy {
+        let proxy = self.spawn_in(config, prepare);
         let ready = |line: &str| line.contains("ready").then_some(());
         assert!(proxy.stderr.find(PATIENCE, ready).is_some(), "not ready: {:#?}", proxy.logs());
         proxy
@@ -110,12 +124,17 @@ impl Launch {
     /// As `spawn`, on the text of a whole config.
     #[track_caller]
     pub fn spawn_whole(&self, config: &str) -> Proxy {
+        self.spawn_in(config, |_| ())
+    }
+
+    fn spawn_in(&self, config: &str, prepare: impl FnOnce(&std::path::Path)) -> Proxy {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let dir =
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("it-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         std::fs::write(dir.join("ringlane.toml"), config).unwrap();
+        prepare(&dir);
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringlane"));
         command
             .args(["run", "--config"])
@@ -154,6 +173,7 @@ impl Proxy {
             confined: Vec::new(),
             stdout: true,
             deaf: false,
+            watching: false,
         }
     }
 
