@@ -6,6 +6,7 @@
 
 mod delta;
 mod endpoints;
+pub mod follow;
 pub mod history;
 mod object;
 mod twins;
@@ -93,6 +94,14 @@ impl Desired {
     /// As [`super::config::load`].
     pub fn load(path: &Path) -> Result<Desired, Vec<ConfigError>> {
         Ok(Desired::of(Base::load(path, None, &Nothing)?))
+    }
+
+    /// What the text of one file asks for.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn of_text(name: &str, text: &str) -> Result<Desired, Vec<ConfigError>> {
+        Ok(Desired::of(Base::of_text(name, text)?))
     }
 
     fn of(base: Base) -> Desired {

@@ -1,5 +1,6 @@
 //! Tests of the way from text to table.
 
+mod desired;
 mod errors;
 mod errors_of_routes;
 mod files;
