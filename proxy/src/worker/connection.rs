@@ -148,7 +148,10 @@ async fn busy(client: &mut Client) -> bool {
                     count_idle(client);
                     return false;
                 }
-                Err(_) => return true,
+                Err(_) => {
+                    worker.rested.set(worker.rested.get() + 1);
+                    return true;
+                }
             }
             client.timer.cap(None);
         }

@@ -100,6 +100,8 @@ pub struct Worker {
     bell: Arc<Bell>,
     order: Cell<Order>,
     connections: Cell<u64>,
+    /// Connections that have given up what serving needs, since memory was last given back.
+    rested: Cell<u64>,
     /// Loops that accept. They end when the worker drains, after they have taken who had come.
     accepting: Cell<u64>,
     date: RefCell<(u64, [u8; 29])>,
@@ -124,6 +126,7 @@ impl Worker {
             bell: Arc::default(),
             order: Cell::new(Order::Serve),
             connections: Cell::new(0),
+            rested: Cell::new(0),
             accepting: Cell::new(0),
             date: RefCell::new((u64::MAX, [b' '; 29])),
             tick_time: Cell::new(Instant::now()),
@@ -235,6 +238,9 @@ impl Worker {
                 expired = now;
                 let counters = self.counters();
                 self.pools.borrow().values().for_each(|pool| pool.expire(counters, now));
+                if self.rested.take() > 0 {
+                    give_memory_back();
+                }
             }
             if self.cutting() && self.busy() == 0 {
                 return;
@@ -286,6 +292,14 @@ impl Worker {
         counters.queue_length.set(waiting);
         counters.connections_active.set(self.connections.get());
     }
+}
+
+/// Pages of memory that hold nothing any more go back to the system. By itself the allocator does so only while it is being
+/// used: after a burst of connections that are idle now, the memory of serving them would stay.
+fn give_memory_back() {
+    // SAFETY: works on the heap of this thread, and may be called at any time; where another allocator is in use that heap
+    // is empty.
+    unsafe { libmimalloc_sys::mi_collect(false) };
 }
 
 /// Where `table`'s splits start: where they were in the table before, if they share as they did, and else anew.
