@@ -26,6 +26,9 @@ pub struct Wish {
     pub value: Option<Json>,
 }
 
+/// A key, and why what it holds can't be used.
+pub type Unusable = (Arc<str>, Vec<String>);
+
 /// Wishes that can't be fulfilled yet, with why.
 #[derive(Debug, Default)]
 pub struct Unfulfilled {
@@ -52,7 +55,7 @@ impl Desired {
         unfulfilled: &mut Unfulfilled,
         wishes: Vec<Wish>,
         whole: bool,
-    ) -> (Vec<Delta>, Vec<(Arc<str>, Vec<String>)>) {
+    ) -> (Vec<Delta>, Vec<Unusable>) {
         let said = std::mem::take(&mut unfulfilled.wishes);
         let mut open: BTreeMap<_, _> = BTreeMap::new();
         if !whole {
