@@ -10,6 +10,7 @@ pub mod compile;
 pub mod config;
 pub mod describe;
 pub mod error;
+pub mod etcd;
 pub mod identities;
 mod in_force;
 mod load;
