@@ -103,7 +103,12 @@ fn options(settings: &Settings) -> Result<ConnectOptions, String> {
         options = options.with_user(&user.name, password.trim_end_matches(['\r', '\n']));
     }
     if let Some(tls) = &settings.tls {
-        let mut made = TlsOptions::new().ca_certificate(Certificate::from_pem(read(&tls.ca)?));
+        let ca = read(&tls.ca)?;
+        // It would be taken as a CA that nobody trusts.
+        if memchr::memmem::find(&ca, b"BEGIN CERTIFICATE").is_none() {
+            return Err(format!("{} has no certificate: expected PEM", tls.ca.display()));
+        }
+        let mut made = TlsOptions::new().ca_certificate(Certificate::from_pem(ca));
         if let Some(identity) = &tls.identity {
             made =
                 made.identity(etcd_client::Identity::from_pem(read(&identity.cert)?, read(&identity.key)?));
@@ -155,7 +160,26 @@ pub(super) fn explain(error: &Error) -> String {
         }
         cause = error.source();
     }
+    if words.len() > 1 {
+        words.retain(|it| it != "transport error");
+    }
     words.join(": ")
+}
+
+/// What may be behind it when a connection ends before etcd has answered: with TLS 1.3 a client that shows no certificate
+/// hears of it as often as not by nothing else.
+pub(super) fn guess(settings: &Settings, why: String) -> String {
+    let broken = ["connection closed", "broken pipe", "connection reset", "fatal alert"];
+    if !broken.iter().any(|it| why.contains(it)) {
+        return why;
+    }
+    match &settings.tls {
+        None => format!("{why} (does etcd speak TLS here? then write https:// and [etcd.tls])"),
+        Some(tls) if tls.identity.is_none() => {
+            format!("{why} (does etcd ask for a certificate? then set cert and key in [etcd.tls])")
+        }
+        Some(_) => why,
+    }
 }
 
 /// The page had more bytes than we take in one message.

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use super::{
     Object, Settings,
     backoff::Backoff,
-    client::Connection,
+    client::{Connection, guess},
     known::{Fault, Known},
 };
 
@@ -75,7 +75,7 @@ async fn ask(settings: &Settings, known: &mut Known, why: &mut String) -> (Strin
     for endpoint in settings.endpoints.iter().cycle() {
         match list(settings, endpoint, known).await {
             Ok(faults) => return (endpoint.clone(), faults),
-            Err(error) => *why = format!("{endpoint}: {error}"),
+            Err(error) => *why = format!("{endpoint}: {}", guess(settings, error)),
         }
         tokio::time::sleep(backoff.next()).await;
     }

@@ -1,5 +1,7 @@
 //! One connection from its opening to its end: a list where one is needed, then the watch.
 
+use std::convert::Infallible;
+
 use etcd_client::{Error, WatchResponse, WatchStream};
 use tokio::{
     sync::mpsc::Sender,
@@ -9,7 +11,7 @@ use tokio::{
 use super::{
     Settings, Status, Update,
     batch::Batch,
-    client::{Connection, explain, within},
+    client::{Connection, explain, guess, within},
     known::Known,
     snapshot::Keeper,
 };
@@ -52,14 +54,14 @@ impl Drop for Following {
 impl Following {
     /// Follows one endpoint until it fails.
     pub(super) async fn session(&mut self, endpoint: &str) -> End {
-        let Err(end) = self.run(endpoint).await;
-        match end {
-            End::Failed(why) => End::Failed(format!("{endpoint}: {why}")),
-            End::Closed => End::Closed,
-        }
+        let mut answered = false;
+        let Err(end) = self.run(endpoint, &mut answered).await;
+        let End::Failed(why) = end else { return End::Closed };
+        let why = if answered { why } else { guess(&self.settings, why) };
+        End::Failed(format!("{endpoint}: {why}"))
     }
 
-    async fn run(&mut self, endpoint: &str) -> Result<std::convert::Infallible, End> {
+    async fn run(&mut self, endpoint: &str, answered: &mut bool) -> Result<Infallible, End> {
         let mut connection = Connection::open(&self.settings, endpoint).await?;
         loop {
             let listed = self.must_list;
@@ -67,7 +69,9 @@ impl Following {
                 self.list(&mut connection).await?;
             }
             let mut stream = connection.watch(self.known.revision + 1).await?;
-            if self.begins_where_we_are(&mut stream).await? {
+            let begins = self.begins_where_we_are(&mut stream).await?;
+            *answered = true;
+            if begins {
                 self.down = None;
                 let (endpoint, revision) = (endpoint.to_owned(), self.known.revision);
                 self.send(Update::Status(Status::Connected { endpoint, revision })).await?;

@@ -148,8 +148,8 @@ fn certificates_are_asked_for_and_shown() {
     for (tls, said) in [
         (Tls { ca: other, ..tls.clone() }, "invalid peer certificate"),
         (Tls { server_name: nobody, ..tls.clone() }, "not valid for name"),
-        (Tls { identity: None, ..tls.clone() }, "ertificate"),
-        (Tls { ca: etcd.file("client.key"), ..tls.clone() }, "ertificate"),
+        (Tls { identity: None, ..tls.clone() }, "does etcd ask for a certificate?"),
+        (Tls { ca: etcd.file("client.key"), ..tls.clone() }, "client.key has no certificate"),
         (Tls { ca: etcd.file("missing"), ..tls.clone() }, "can't be read"),
     ] {
         let mut follower = Follower::start(with(tls.clone()));
@@ -164,6 +164,6 @@ fn plain_text_to_a_port_with_tls_fails_with_words() {
     let Some((etcd, _)) = secured() else { return };
     let mut follower = Follower::start(settings(&etcd.endpoint().replace("https", "http")));
     let why = follower.disconnected();
-    assert!(why.len() > "http://127.0.0.1:65535: transport error".len(), "{why}");
+    assert!(why.contains("does etcd speak TLS here?"), "{why}");
     follower.close();
 }
