@@ -13,6 +13,7 @@ use crate::{
     upstream::{Address, Balance, PoolLimits, UpstreamTimeouts},
 };
 
+use super::etcd;
 pub use super::{
     error::ConfigError,
     load::{load, parse_str},
@@ -25,6 +26,8 @@ pub struct Config {
     pub runtime: Runtime,
     /// The admin listener; `None`: there is none.
     pub admin: Option<Admin>,
+    /// An etcd that holds more routes and upstreams; `None`: there is none.
+    pub etcd: Option<etcd::Settings>,
     /// The program's own log, on stderr.
     pub log: LogSettings,
     /// One line per exchange.

@@ -16,8 +16,7 @@ pub(super) struct Backoff {
 impl Backoff {
     /// The wait after one more failure: half of it is certain, the other half is chance.
     pub(super) fn next(&mut self) -> Duration {
-        // The standard library's only source of chance; a clumsy one will do.
-        let chance = RandomState::new().hash_one(self.failures) as f64 / u64::MAX as f64;
+        let chance = chance() as f64 / u64::MAX as f64;
         let wait = self.longest();
         self.failures = self.failures.saturating_add(1);
         wait.mul_f64(0.5 + chance / 2.0)
@@ -32,6 +31,11 @@ impl Backoff {
         let doubled = 2_u32.saturating_pow(self.failures.min(20));
         BACKOFF_MIN.saturating_mul(doubled).min(BACKOFF_MAX)
     }
+}
+
+/// A number by chance. The standard library has no plainer source of it.
+pub(super) fn chance() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 #[cfg(test)]

@@ -72,9 +72,9 @@ pub async fn first(settings: &Settings, patience: Duration) -> First {
 /// Tries one endpoint after the other until one answers. `why` is what went wrong last.
 async fn ask(settings: &Settings, known: &mut Known, why: &mut String) -> (String, Vec<Fault>) {
     let mut backoff = Backoff::default();
-    for endpoint in settings.endpoints.iter().cycle() {
-        match list(settings, endpoint, known).await {
-            Ok(faults) => return (endpoint.clone(), faults),
+    for endpoint in settings.in_turn() {
+        match list(settings, &endpoint, known).await {
+            Ok(faults) => return (endpoint, faults),
             Err(error) => *why = format!("{endpoint}: {}", guess(settings, error)),
         }
         tokio::time::sleep(backoff.next()).await;

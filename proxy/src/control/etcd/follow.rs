@@ -34,8 +34,7 @@ pub async fn follow(settings: Settings, sender: Sender<Update>) {
 
 async fn sessions(following: &mut Following) {
     let mut backoff = Backoff::default();
-    let mut endpoints = following.settings.endpoints.clone().into_iter().cycle();
-    while let Some(endpoint) = endpoints.next() {
+    for endpoint in following.settings.in_turn() {
         let began = Instant::now();
         let End::Failed(why) = following.session(&endpoint).await else { return };
         if began.elapsed() > BACKOFF_MAX {

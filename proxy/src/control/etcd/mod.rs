@@ -121,6 +121,14 @@ impl Settings {
     pub fn key(&self, kind: Kind, name: &str) -> String {
         object::key(&self.prefix, kind, name)
     }
+
+    /// The endpoints in turn, for ever, beginning with any: a fleet is not to crowd at the first.
+    fn in_turn(&self) -> impl Iterator<Item = String> + use<> {
+        let mut endpoints = self.endpoints.clone();
+        let begin = (backoff::chance() as usize).checked_rem(endpoints.len()).unwrap_or(0);
+        endpoints.rotate_left(begin);
+        endpoints.into_iter().cycle()
+    }
 }
 
 /// What is new.

@@ -2,6 +2,7 @@
 
 mod errors;
 mod errors_of_routes;
+mod etcd;
 mod files;
 mod good;
 mod json_schema;

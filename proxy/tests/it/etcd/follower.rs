@@ -55,6 +55,8 @@ pub struct View {
     /// `None`: connected, or not heard of yet.
     pub down: Option<String>,
     pub connected: bool,
+    /// Who was connected to last.
+    pub endpoint: String,
     pub revision: i64,
     /// How many of each have come.
     pub lists: usize,
@@ -158,8 +160,9 @@ impl View {
             Update::Mended { key } => {
                 assert!(self.bad.remove(key).is_some(), "{key} was not bad");
             }
-            Update::Status(Status::Connected { revision, .. }) => {
+            Update::Status(Status::Connected { endpoint, revision }) => {
                 assert!(*revision >= self.revision);
+                self.endpoint = endpoint.clone();
                 (self.down, self.connected) = (None, true);
             }
             Update::Status(Status::Disconnected { why, .. }) => {
