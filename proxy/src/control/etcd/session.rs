@@ -1,6 +1,6 @@
 //! One connection from its opening to its end: a list where one is needed, then the watch.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, pin::Pin};
 
 use etcd_client::{Error, WatchResponse, WatchStream};
 use tokio::{
@@ -75,7 +75,7 @@ impl Following {
                 self.down = None;
                 let (endpoint, revision) = (endpoint.to_owned(), self.known.revision);
                 self.send(Update::Status(Status::Connected { endpoint, revision })).await?;
-                let Compacted = self.watch(&mut stream).await?;
+                let Compacted = self.watch(&connection, &mut stream).await?;
             }
             self.must_list = true;
             if listed {
@@ -114,11 +114,11 @@ impl Following {
         Ok(!message.canceled() && message.header().is_some_and(here))
     }
 
-    async fn watch(&mut self, stream: &mut WatchStream) -> Result<Compacted, End> {
+    async fn watch(&mut self, connection: &Connection, stream: &mut WatchStream) -> Result<Compacted, End> {
         // Nothing has come yet. It may be that it can't: a message that is too large fails each time.
         self.must_list = true;
         let mut batch = Batch::default();
-        let end = self.pass_on(stream, &mut batch).await;
+        let end = self.pass_on(connection, stream, &mut batch).await;
         // However it ended, what has come is good.
         while let Some(update) = batch.pop() {
             self.send(update).await?;
@@ -126,16 +126,22 @@ impl Following {
         end
     }
 
-    async fn pass_on(&mut self, stream: &mut WatchStream, batch: &mut Batch) -> Result<Compacted, End> {
+    async fn pass_on(
+        &mut self,
+        connection: &Connection,
+        stream: &mut WatchStream,
+        batch: &mut Batch,
+    ) -> Result<Compacted, End> {
         let (sender, limit) = (self.sender.clone(), self.settings.request_timeout);
-        let (mut silent_at, mut asked) = (Instant::now() + limit, false);
+        let mut silent_at = Instant::now() + limit;
+        let mut asking: Option<Question> = None;
         loop {
             self.keeper.keep_if_due(&self.known);
             tokio::select! {
                 // What is there already is taken before anything is sent, so that what comes together goes together.
                 biased;
                 message = stream.message(), if !batch.is_full() => {
-                    (silent_at, asked) = (Instant::now() + limit, false);
+                    silent_at = Instant::now() + limit;
                     if let Some(compacted) = self.take(message, batch)? {
                         return Ok(compacted);
                     }
@@ -147,13 +153,14 @@ impl Following {
                     }
                 }
                 () = self.keeper.due() => {}
-                () = sleep_until(silent_at), if !batch.is_full() => {
-                    if asked {
-                        return Err(End::Failed(format!("no sign of life within {limit:?}")));
-                    }
-                    // Its answer says nothing of how far events have come: older servers run ahead of them there.
-                    within(limit, stream.request_progress()).await?;
-                    (silent_at, asked) = (Instant::now() + limit, true);
+                answer = answered(&mut asking), if asking.is_some() => {
+                    answer.map_err(|why| format!("no sign of life: {why}"))?;
+                    // It was quiet all this while: nothing waits to come that can't.
+                    self.must_list = false;
+                    (silent_at, asking) = (Instant::now() + limit, None);
+                }
+                () = sleep_until(silent_at), if asking.is_none() => {
+                    asking = Some(Box::pin(connection.sign_of_life()));
                 }
             }
         }
@@ -186,6 +193,17 @@ impl Following {
 
     pub(super) async fn send(&self, update: Update) -> Result<(), End> {
         self.sender.send(update).await.map_err(|_| End::Closed)
+    }
+}
+
+/// A question to etcd, under way.
+type Question = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// Its answer; never, where none was asked.
+async fn answered(question: &mut Option<Question>) -> Result<(), String> {
+    match question {
+        Some(question) => question.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -111,8 +111,8 @@ fn a_watch_without_changes_lives() {
     // Long enough for an answer, short enough to be asked for one again and again.
     let hasty = Settings { request_timeout: Duration::from_millis(500), ..settings(&etcd.endpoint()) };
     let mut follower = Follower::start(hasty).connected();
-    let asked = "grpc_server_msg_received_total{grpc_method=\"Watch\",grpc_service=\"etcdserverpb.Watch\",grpc_type=\"bidi_stream\"}";
-    // The first is the watch itself.
+    let asked = "grpc_server_handled_total{grpc_code=\"OK\",grpc_method=\"Range\",grpc_service=\"etcdserverpb.KV\",grpc_type=\"unary\"}";
+    // The first was the list.
     eventually("it is asked for signs of life", || etcd.metric(asked) >= 4.0);
     etcd.put("/ringlane/routes/app", "{}");
     follower.sees(Kind::Route, "app", Some(json!({"name": "app"})));

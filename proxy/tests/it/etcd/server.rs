@@ -44,7 +44,10 @@ fn member(name: &str, dir: &Dir, endpoint: &str, peer: &str) -> Vec<String> {
         ("log-outputs", "stderr"),
     ]
     .map(|(name, value)| format!("--{name}={value}"))
-    .to_vec()
+    .into_iter()
+    // What is written outlives a process that is killed all the same, and no test waits for a busy disk.
+    .chain(std::iter::once("--unsafe-no-fsync".to_owned()))
+    .collect()
 }
 
 fn serves(process: &Tool) -> bool {
