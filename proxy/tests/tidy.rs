@@ -38,7 +38,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
 ];
 
 /// Words that must stay in one place: what, where it may stand, why.
-const ONLY_IN: [(&str, &[&str], &str); 7] = [
+const ONLY_IN: [(&str, &[&str], &str); 8] = [
     ("monoio::", &["worker", "http/decode.rs"], "the runtime is the worker's business"),
     ("tokio::", &["control", "server", "observe/board"], "no tokio in a worker"),
     (
@@ -46,6 +46,7 @@ const ONLY_IN: [(&str, &[&str], &str); 7] = [
         &["worker/answer.rs", "control/admin.rs"],
         "status codes of our own are decided in one file",
     ),
+    ("etcd_client", &["control/etcd"], "what knows etcd can be replaced in one folder"),
     ("monoio_http", &["http/decode.rs"], "the decoder can be replaced in one file"),
     ("SystemTime::now", &["worker", "server", "observe", "control/admin"], "pure folders have no clock"),
     ("Instant::now", &["worker", "server", "observe", "control"], "pure folders have no clock"),

@@ -17,7 +17,10 @@ use crate::{
     upstream::{Address, Balance, PoolLimits, UpstreamTimeouts},
 };
 
-use super::base::{Base, Nothing};
+use super::{
+    base::{Base, Nothing},
+    etcd,
+};
 
 pub use super::error::ConfigError;
 
@@ -44,6 +47,8 @@ pub struct Config {
     pub runtime: Runtime,
     /// The admin listener; `None`: there is none.
     pub admin: Option<Admin>,
+    /// An etcd that holds more routes and upstreams; `None`: there is none.
+    pub etcd: Option<etcd::Settings>,
     /// The program's own log, on stderr.
     pub log: LogSettings,
     /// One line per exchange.
@@ -248,10 +253,11 @@ impl std::fmt::Display for Driver {
 impl Config {
     /// All but its routes and upstreams.
     pub(super) fn without_objects(&self) -> Config {
-        let Config { runtime, admin, log, access_log, control, warnings, written, .. } = self;
+        let Config { runtime, admin, etcd, log, access_log, control, warnings, written, .. } = self;
         Config {
             runtime: runtime.clone(),
             admin: admin.clone(),
+            etcd: etcd.clone(),
             log: log.clone(),
             access_log: access_log.clone(),
             shutdown_drain: self.shutdown_drain,

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_types, reason = "between the control thread's loop and those who show it")]
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
     time::SystemTime,
@@ -12,9 +13,26 @@ use std::{
 
 use super::{
     ask::{About, Change, Denied, Expect},
-    desired::{Delta, Desired, Owner, Refused, history::History},
+    desired::{
+        Delta, Desired, Owner, Refused,
+        follow::{Unfulfilled, Unusable, Wish},
+        history::History,
+    },
     files,
 };
+
+/// What etcd says, as far as it is not in `Desired`.
+#[derive(Debug, Default)]
+pub struct Store {
+    /// The connection, in words; empty: there is none.
+    pub status: String,
+    /// Whether it is being watched.
+    pub connected: bool,
+    /// Keys whose values are none, each with why.
+    pub bad: BTreeMap<String, String>,
+    /// Keys whose values can't be used.
+    pub unfulfilled: Unfulfilled,
+}
 
 /// How the last change of a kind went.
 #[derive(Debug, Clone)]
@@ -44,6 +62,8 @@ pub struct Live {
     pub generation: u64,
     /// The files as they were last read; see [`files::fingerprint`].
     pub(super) seen: u64,
+    /// What etcd says.
+    pub store: Store,
     /// The last change, whatever came of it.
     pub last: Option<Attempt>,
     /// The last one that was refused.
@@ -76,7 +96,18 @@ impl Live {
     pub fn new(path: PathBuf, desired: Desired, now: SystemTime) -> Live {
         let history = History::new(&path.display().to_string(), now);
         let (last, last_refused, seen) = (None, None, files::fingerprint(&path));
-        Live { path, desired, history, version: 1, waiting: false, generation: 1, seen, last, last_refused }
+        Live {
+            path,
+            desired,
+            history,
+            version: 1,
+            waiting: false,
+            generation: 1,
+            seen,
+            store: Store::default(),
+            last,
+            last_refused,
+        }
     }
 
     /// The tag of what a change is about; `None`: it is not there.
@@ -130,6 +161,12 @@ impl Live {
                 desired.reload(&self.path)
             }
         }
+    }
+
+    /// Does what etcd says, as far as it can be done; `whole`: what it does not name is no more. What comes of it is to be
+    /// published, or taken back.
+    pub fn follow(&mut self, wishes: Vec<Wish>, whole: bool) -> (Vec<Delta>, Vec<Unusable>) {
+        self.desired.follow(&mut self.store.unfulfilled, wishes, whole)
     }
 
     /// Notes how a change went.

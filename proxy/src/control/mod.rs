@@ -13,6 +13,7 @@ pub mod config;
 pub mod describe;
 pub mod desired;
 pub mod error;
+pub mod etcd;
 mod files;
 pub mod identities;
 mod in_force;

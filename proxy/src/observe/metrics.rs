@@ -235,6 +235,8 @@ metrics! {
         Counter One "ringlane_config_changes_total" "Changes that the admin API asked for, by result." {
             config_changes_accepted [result "accepted"], config_changes_refused [result "refused"],
         }
+        Gauge One "ringlane_etcd_connected" "Whether etcd is being watched." { etcd_connected }
+        Gauge One "ringlane_etcd_keys_unusable" "Keys in etcd whose values can't be used." { etcd_keys_unusable }
         Counter One "ringlane_table_builds_total" "Route tables built." { table_builds }
         Counter One "ringlane_access_log_write_errors_total"
             "Failures to write or to reopen the access log." { access_log_write_errors }

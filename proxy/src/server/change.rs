@@ -87,10 +87,16 @@ impl Changes {
         self.live.write(|live| live.note(from, errors, SystemTime::now()));
         let (deltas, done) = made?;
         if !deltas.is_empty() {
-            self.pace.changed(Instant::now());
-            self.accepted.push(Accepted { source: from.to_owned(), deltas });
+            self.add(from, deltas, Instant::now());
         }
         Ok(done)
+    }
+
+    /// Something was accepted from `source`, and is to be in the next table.
+    pub(super) fn add(&mut self, source: &str, deltas: Vec<Delta>, now: Instant) {
+        self.pace.changed(now);
+        self.live.write(|live| live.waiting = true);
+        self.accepted.push(Accepted { source: source.to_owned(), deltas });
     }
 
     /// What would come of a change.
@@ -209,6 +215,7 @@ impl Server {
         let changed = [
             ("runtime", before.runtime != self.config.runtime),
             ("admin", before.admin != self.config.admin),
+            ("etcd", before.etcd != self.config.etcd),
             ("log", before.log != self.config.log),
             ("access_log", before.access_log != self.config.access_log),
             ("the set or the addresses of listeners", address(before) != address(&self.config)),
@@ -241,10 +248,15 @@ impl Server {
 
     /// Brings what was accepted into force, and answers those who wait for that.
     async fn publish(&mut self) -> ControlFlow<()> {
-        let accepted = std::mem::take(&mut self.changes.accepted);
+        let mut accepted = std::mem::take(&mut self.changes.accepted);
         let replies = std::mem::take(&mut self.changes.replies);
-        self.changes.pace.built(Instant::now());
         let mut failure = None;
+        // What etcd has may be usable now.
+        if !self.changes.live.read(|live| live.store.unfulfilled.is_empty()) {
+            self.wish(Vec::new(), false);
+            accepted.append(&mut self.changes.accepted);
+        }
+        self.changes.pace.built(Instant::now());
         if !accepted.is_empty() {
             let config = self.changes.desired(|it| it.config());
             let before = std::mem::replace(&mut self.config, config);

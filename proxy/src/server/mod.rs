@@ -11,6 +11,7 @@ mod bind;
 mod change;
 mod log;
 mod signals;
+mod store;
 mod threads;
 
 use std::{
@@ -29,6 +30,7 @@ use self::{
     bind::Sockets,
     change::Changes,
     signals::{Asked, Signals},
+    store::Store,
     threads::Threads,
 };
 use crate::{
@@ -121,6 +123,7 @@ struct Server {
     /// In force.
     config: Config,
     changes: Changes,
+    store: Store,
     resolved: Resolved,
     identities: Identities,
     published: Arc<Published>,
@@ -141,8 +144,14 @@ impl Server {
         reason: String,
     ) -> Result<Option<Server>, ServerError> {
         // As early as can be, so that a signal that comes soon is not the default one's end.
-        let config = desired.config();
         let mut signals = Signals::new().map_err(system("signals can't be received"))?;
+        let mut live = Live::new(path.to_owned(), desired, SystemTime::now());
+        if let Some(settings) = live.desired.base().config.etcd.clone()
+            && store::first(&mut live, &settings, &mut signals).await.is_break()
+        {
+            return Ok(None);
+        }
+        let config = live.desired.config();
         let mut resolved = Resolved::new();
         tokio::select! {
             _ = resolve::resolve_all(&config, &mut resolved) => {}
@@ -167,7 +176,8 @@ impl Server {
         let ready = Arc::new(AtomicBool::new(false));
         let mut server = Server {
             path: path.to_owned(),
-            changes: Changes::new(Live::new(path.to_owned(), desired, SystemTime::now()), &config),
+            changes: Changes::new(live, &config),
+            store: Store::default(),
             config,
             resolved,
             identities,
@@ -185,6 +195,7 @@ impl Server {
         if let Err(error) = watch::start(server.changes.live.clone(), server.changes.asks.clone()) {
             tracing::warn!("config files can't be watched: {error}; send HUP after a change");
         }
+        server.store = server.config.etcd.clone().map(Store::follow).unwrap_or_default();
         server.board.process().workers.set(server.threads.len() as u64);
         server.board.process().config_generation.set(1);
         server.board.process().config_revision.set(1);
@@ -269,6 +280,7 @@ impl Server {
                 },
                 Some(ended) = self.threads.ended() => self.revive(ended).await?,
                 () = until(refresh) => if self.refresh_names().await.is_break() { return Ok(()) },
+                update = self.store.next() => if self.follow(update).await.is_break() { return Ok(()) },
                 ask = self.changes.next() => if self.take(ask).await.is_break() { return Ok(()) },
                 _ = reap.tick() => self.published.reap(),
             }
@@ -317,6 +329,7 @@ impl Server {
     /// Lets what is under way finish, up to `shutdown.drain_timeout`; a second signal ends it at once.
     async fn end(&mut self) {
         self.ready.store(false, Ordering::Release);
+        self.store.end().await;
         let under_way = self.requests_active();
         let drain = self.config.shutdown_drain;
         tracing::info!("draining: {under_way} requests under way, at most {drain:?}");

@@ -27,6 +27,7 @@ mod clients;
 mod crowd;
 mod descriptors;
 mod endpoints;
+mod etcd;
 mod faults;
 mod files;
 mod http1;

@@ -92,10 +92,10 @@ impl Delta {
                 format!("config of {} routes", after.config.routes.len())
             }
             Delta::Route { name, before, after } => {
-                format!("{} {name} {}", Kind::Route.word(), change(before.is_some(), after.is_some()))
+                format!("{} {name} {}", Kind::Route, change(before.is_some(), after.is_some()))
             }
             Delta::Upstream { name, before, after } => {
-                format!("{} {name} {}", Kind::Upstream.word(), change(before.is_some(), after.is_some()))
+                format!("{} {name} {}", Kind::Upstream, change(before.is_some(), after.is_some()))
             }
             Delta::Weight { upstream, target, after: Some(0), .. } => {
                 format!("endpoint {target} of {upstream} drained")

@@ -1,6 +1,7 @@
 //! Routes and upstreams one at a time: what the admin API and etcd change.
 
 use std::{
+    fmt,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
@@ -38,12 +39,29 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// For a sentence.
-    pub fn word(self) -> &'static str {
+    /// All there are.
+    pub const ALL: [Kind; 2] = [Kind::Route, Kind::Upstream];
+
+    /// The config's list that it belongs to; also a part of keys and of paths.
+    pub fn folder(self) -> &'static str {
         match self {
+            Kind::Route => "routes",
+            Kind::Upstream => "upstreams",
+        }
+    }
+
+    /// Of a folder's name.
+    pub fn of_folder(folder: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|it| it.folder() == folder)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Kind::Route => "route",
             Kind::Upstream => "upstream",
-        }
+        })
     }
 }
 
@@ -199,7 +217,7 @@ impl Desired {
     }
 
     pub(super) fn not_found(&self, kind: Kind, name: &str) -> Refused {
-        Refused::NotFound(format!("there is no {} `{name}`", kind.word()))
+        Refused::NotFound(format!("there is no {kind} `{name}`"))
     }
 
     /// Whether `owner` may have something of this name, or has it.
@@ -211,8 +229,7 @@ impl Desired {
         match whose {
             Some(other) if other != owner => {
                 let place = self.whose(kind, name, other);
-                let word = kind.word();
-                Err(Refused::Conflict(format!("the {word} `{name}` is of {place}: change it there")))
+                Err(Refused::Conflict(format!("the {kind} `{name}` is of {place}: change it there")))
             }
             None if self.routes.len().max(self.upstreams.len()) >= ADDED_MAX => {
                 Err(Refused::Conflict(format!("there are {ADDED_MAX} already, which is the most")))

@@ -10,6 +10,7 @@
 
 pub(crate) mod document;
 pub(crate) mod either;
+pub(crate) mod etcd;
 pub(crate) mod findings;
 pub(crate) mod quantity;
 pub(crate) mod routes;

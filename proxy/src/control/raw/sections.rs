@@ -7,6 +7,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::{
     either::{AccessLogPath, EndpointSpec, RawEndpoint},
+    etcd::Etcd,
     quantity::{size, time, time_from},
     routes::Route,
     section::{section, table},
@@ -29,6 +30,8 @@ section! {
         runtime: Runtime, default({}), table::<Runtime>();
         /// The admin listener: health, metrics, latency, the config in force. Absent: there is none.
         admin: Admin, optional, table::<Admin>();
+        /// An etcd that holds more routes and upstreams. Absent: there is none.
+        etcd: Etcd, optional, table::<Etcd>();
         /// The program's own log, on stderr.
         log: Log, default({}), table::<Log>();
         /// One line per exchange, as JSON.

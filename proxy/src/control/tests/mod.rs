@@ -3,6 +3,7 @@
 mod desired;
 mod errors;
 mod errors_of_routes;
+mod etcd;
 mod files;
 mod good;
 mod json_schema;

@@ -3,6 +3,7 @@
 //! Each key by itself has been read and bounded by `raw`. Here is what needs two keys or more. Checks go on where a
 //! value is missing or wrong (that has been said already), so that one run finds everything.
 
+mod etcd;
 mod headers;
 mod listeners;
 mod matches;
@@ -82,6 +83,7 @@ pub(crate) fn validate(
         findings.error(pattern.place, "the pattern is empty").hint("as \"routes.d/*.toml\"");
     }
     admin_is_local(root, findings);
+    let etcd = root.etcd.value.as_ref().map(|it| etcd::validate(it, findings));
     if findings.has_errors() {
         return None;
     }
@@ -89,6 +91,10 @@ pub(crate) fn validate(
     Some(Config {
         runtime: runtime?,
         admin: admin(root),
+        etcd: match etcd {
+            Some(settings) => Some(settings?),
+            None => None,
+        },
         log: LogSettings { level: log.level.value?, format: log.format.value? },
         access_log: root
             .access_log

@@ -71,7 +71,11 @@ pub(super) fn validate(
         routes.push(route(raw, (files.written)(item.place), &mut upstreams, findings).map(Arc::new));
     }
     let root = files.root;
-    if files.routes().next().is_none() && root.routes.value.is_some() && outside.is_empty() {
+    if files.routes().next().is_none()
+        && root.routes.value.is_some()
+        && outside.is_empty()
+        && !root.etcd.given
+    {
         let message = "there are no routes: every request will be answered 404";
         let made = findings.warn(root.routes.place, message);
         let made = if root.routes.given { made } else { made.below("routes") };
@@ -81,6 +85,7 @@ pub(super) fn validate(
         if let Some(name) = &raw.name.value
             && !upstreams.used.contains(name)
             && !outside.uses(name)
+            && !root.etcd.given
         {
             let made = findings.warn(raw.name.place, format!("no route uses the upstream `{name}`"));
             made.hint("leave it out, or route to it");

@@ -66,6 +66,22 @@ impl Tool {
         self.stdout.find(PATIENCE, |line| line.strip_prefix(start).map(str::to_owned))
     }
 
+    /// As `hear`, for a line of its standard error with `words` in it. False: it ended without one.
+    pub fn hear_error(&self, words: &str) -> bool {
+        self.stderr.find(PATIENCE, |line| line.contains(words).then_some(())).is_some()
+    }
+
+    /// What it has written to standard error so far.
+    pub fn errors(&self) -> String {
+        self.stderr.lines().join("\n")
+    }
+
+    /// Ends it at once, as a power failure would.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub fn finish(mut self) -> Ran {
