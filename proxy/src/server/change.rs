@@ -1,6 +1,6 @@
 //! Changes while the process runs: a reload, a name's new address. Each becomes a table, or leaves the one in force.
 
-use std::{ops::ControlFlow, sync::Arc, time::Instant};
+use std::{ops::ControlFlow, time::Instant};
 
 use super::{Server, compile_error};
 use crate::control::{
@@ -46,15 +46,11 @@ impl Server {
     }
 
     fn tell_what_needs_a_restart(&self, before: &Config) {
-        let address = |config: &Config| -> Vec<_> {
-            config.listeners.iter().map(|it| (Arc::clone(&it.name), it.address.clone())).collect()
-        };
         let changed = [
             ("runtime", before.runtime != self.config.runtime),
             ("admin", before.admin != self.config.admin),
             ("log", before.log != self.config.log),
             ("access_log", before.access_log != self.config.access_log),
-            ("the set or the addresses of listeners", address(before) != address(&self.config)),
         ];
         for (what, _) in changed.iter().filter(|(_, changed)| *changed) {
             tracing::warn!("reload: {what} changed; that takes effect with the next start");
@@ -84,7 +80,17 @@ impl Server {
         let generation = self.published.generation() + 1;
         match compile(&self.config, &self.resolved, &mut self.identities, generation) {
             Ok(table) => {
+                let prepared = match self.threads.prepare(&table.listeners) {
+                    Ok(prepared) => prepared,
+                    Err(error) => {
+                        tracing::error!("{error}; the config in force stays");
+                        return false;
+                    }
+                };
                 self.published.publish(table);
+                for change in self.threads.commit(prepared) {
+                    tracing::info!("{change}");
+                }
                 self.board.process().config_generation.set(generation);
                 true
             }

@@ -13,6 +13,7 @@ mod bind;
 mod change;
 mod log;
 mod signals;
+mod sockets;
 mod threads;
 
 use std::{
@@ -28,8 +29,8 @@ use std::{
 use tokio::sync::oneshot;
 
 use self::{
-    bind::Sockets,
     signals::{Asked, Signals},
+    sockets::Sockets,
     threads::Threads,
 };
 use crate::{
@@ -311,6 +312,7 @@ impl Server {
         let under_way = self.requests_active();
         let drain = self.config.shutdown_drain;
         tracing::info!("draining: {under_way} requests under way, at most {drain:?}");
+        self.threads.refuse_newcomers();
         self.orders.give(Order::Drain);
         let mut ended = 0;
         let finished = async {
