@@ -24,16 +24,6 @@ pub enum BindError {
         /// Its address.
         address: String,
     },
-    /// We listen there, for another listener.
-    #[error("listener {name:?}: {address} is that of listener {other:?}, or within it")]
-    Ours {
-        /// The listener.
-        name: Arc<str>,
-        /// Its address.
-        address: String,
-        /// The other one.
-        other: Arc<str>,
-    },
     /// Anything else.
     #[error("listener {name:?}: can't listen on {address}: {error}")]
     Other {
@@ -133,20 +123,6 @@ const NO_SYN: [SockFilter; 5] = [
     // All of it does.
     SockFilter::new(0x06, 0, 0, u32::MAX),
 ];
-
-/// Whether two addresses can't be listened to side by side.
-pub fn overlap(one: &Address, other: &Address) -> bool {
-    match (one, other) {
-        (Address::Unix(one), Address::Unix(other)) => one == other,
-        (Address::Tcp(one), Address::Tcp(other)) => {
-            let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
-            let same_family = a.is_ipv4() == b.is_ipv4();
-            let meet = a == b || a.is_unspecified() || b.is_unspecified();
-            one.port() != 0 && one.port() == other.port() && same_family && meet
-        }
-        _ => false,
-    }
-}
 
 /// One SO_REUSEPORT socket for each worker: the kernel spreads connections over them, and no two workers ever
 /// wake for the same one.

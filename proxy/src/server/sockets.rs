@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::bind::{BindError, Entrance, overlap};
+use super::bind::{BindError, Entrance};
 use crate::{
     control::config::address_text, limits::TICK, route::Listener, upstream::Address, worker::Handover,
 };
@@ -112,15 +112,14 @@ impl Sockets {
     pub fn prepare(&self, listeners: &[Arc<Listener>]) -> Result<Prepared, BindError> {
         let kept = self.keep(listeners);
         let staying: HashSet<u32> = kept.iter().flatten().copied().collect();
-        let mut prepared: Vec<(Arc<Listener>, Source)> = Vec::with_capacity(listeners.len());
-        for (listener, kept) in listeners.iter().zip(kept) {
+        let sources = listeners.iter().zip(kept).map(|(listener, kept)| {
             let source = match kept {
                 Some(number) => Source::Kept(number),
-                None => Source::Bound(self.bind_one(listener, &staying, &prepared)?),
+                None => Source::Bound(self.bind_one(listener, &staying)?),
             };
-            prepared.push((Arc::clone(listener), source));
-        }
-        Ok(Prepared(prepared))
+            Ok((Arc::clone(listener), source))
+        });
+        sources.collect::<Result<_, _>>().map(Prepared)
     }
 
     /// Which sockets that are there each listener goes on with. Those of its address: best its own, else those of
@@ -147,25 +146,13 @@ impl Sockets {
         kept
     }
 
-    fn bind_one(
-        &self,
-        listener: &Arc<Listener>,
-        staying: &HashSet<u32>,
-        prepared: &[(Arc<Listener>, Source)],
-    ) -> Result<Entrance, BindError> {
-        let meets = |other: &Listener| overlap(&other.address, &listener.address);
+    fn bind_one(&self, listener: &Arc<Listener>, staying: &HashSet<u32>) -> Result<Entrance, BindError> {
         let mut going = self.entrances.values().filter(|it| !staying.contains(&it.number));
-        let shares = going.any(|it| meets(&it.listener));
-        let result = Entrance::bind(listener, self.handovers.len(), shares);
-        result.map_err(|error| {
+        let shares = going.any(|it| it.listener.address.overlaps(&listener.address));
+        Entrance::bind(listener, self.handovers.len(), shares).map_err(|error| {
             let (name, address) = (Arc::clone(&listener.name), address_text(&listener.address));
-            let stays = self.entrances.values().filter(|it| staying.contains(&it.number));
-            let others = stays.map(|it| &it.listener).chain(prepared.iter().map(|(other, _)| other));
             match error.kind() {
-                io::ErrorKind::AddrInUse => match others.into_iter().find(|other| meets(other)) {
-                    Some(other) => BindError::Ours { name, address, other: Arc::clone(&other.name) },
-                    None => BindError::InUse { name, address },
-                },
+                io::ErrorKind::AddrInUse => BindError::InUse { name, address },
                 _ => BindError::Other { name, address, error },
             }
         })

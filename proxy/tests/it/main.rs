@@ -30,6 +30,7 @@ mod endpoints;
 mod faults;
 mod http1;
 mod listeners;
+mod listeners_live;
 mod names;
 mod pool;
 mod process;

@@ -45,6 +45,11 @@ impl Wire {
     /// Connects to "ADDRESS:PORT" or "unix:/PATH".
     #[track_caller]
     pub fn connect(address: &str) -> Wire {
+        Wire::try_connect(address).unwrap()
+    }
+
+    /// As `connect`, where it may be that nobody listens.
+    pub fn try_connect(address: &str) -> std::io::Result<Wire> {
         let (domain, address) = match address.strip_prefix("unix:") {
             Some(path) => (Domain::UNIX, SockAddr::unix(path).unwrap()),
             None => {
@@ -53,8 +58,8 @@ impl Wire {
             }
         };
         let socket = Socket::new(domain, Type::STREAM, None).unwrap();
-        socket.connect_timeout(&address, PATIENCE).unwrap();
-        Wire::new(socket)
+        socket.connect_timeout(&address, PATIENCE)?;
+        Ok(Wire::new(socket))
     }
 
     /// Takes over a connected socket.
