@@ -42,6 +42,8 @@ pub struct Entrance {
     pub number: u32,
     /// Whose it is, or was last.
     pub listener: Arc<Listener>,
+    /// Where it really is: what a port 0 has become.
+    pub address: Arc<str>,
     /// Nobody new is to be accepted.
     pub leaving: bool,
     /// One for each worker, or one for all.
@@ -60,7 +62,10 @@ impl Entrance {
                 (vec![Arc::new(socket)], Some(file))
             }
         };
-        Ok(Entrance { number: 0, listener: Arc::clone(listener), leaving: false, sockets, file })
+        let bound = sockets.first().and_then(|socket: &Arc<Socket>| socket.local_addr().ok()?.as_socket());
+        let address = bound.map_or_else(|| address_text(&listener.address), |address| address.to_string());
+        let listener = Arc::clone(listener);
+        Ok(Entrance { number: 0, listener, address: address.into(), leaving: false, sockets, file })
     }
 
     /// What a worker gets of it.
@@ -68,12 +73,6 @@ impl Entrance {
         let socket = self.sockets.get(index % self.sockets.len().max(1))?;
         let (socket, listener) = (Arc::clone(socket), Arc::clone(&self.listener));
         Some(Bound { number: self.number, socket, listener, leaving: self.leaving })
-    }
-
-    /// Where it really is: what a port 0 has become.
-    pub fn address(&self) -> String {
-        let bound = self.sockets.first().and_then(|socket| socket.local_addr().ok()?.as_socket());
-        bound.map_or_else(|| address_text(&self.listener.address), |address| address.to_string())
     }
 
     /// Lets nobody in who has not begun to connect. Who waits in a queue stays there; closing the socket now, or shutting it

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! start: log -> driver -> names resolved -> table published -> sockets bound -> admin -> workers -> ready
-//! run:   HUP, a name's new address -> compile -> publish;   a dead worker -> started again;   USR1 -> report
+//! run:   HUP, a name's new address -> compile -> new sockets bound -> publish -> sockets handed to workers;   a dead worker -> started again;   USR1 -> report
 //! end:   not ready -> workers drain -> deadline -> workers cut -> last report -> exit line
 //! ```
 

@@ -45,13 +45,13 @@ enum Source {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
     /// It is new.
-    Added(Arc<Listener>, String),
+    Added(Arc<Listener>, Arc<str>),
     /// It has the sockets of one that is gone.
-    Renamed(Arc<Listener>, String, Arc<str>),
+    Renamed(Arc<Listener>, Arc<str>, Arc<str>),
     /// It listens elsewhere.
-    Moved(Arc<Listener>, String, String),
+    Moved(Arc<Listener>, Arc<str>, Arc<str>),
     /// It is gone.
-    Removed(Arc<str>, String),
+    Removed(Arc<str>, Arc<str>),
 }
 
 impl fmt::Display for Change {
@@ -100,9 +100,9 @@ impl Sockets {
     }
 
     /// Where each listener really listens: what a port 0 has become.
-    pub fn addresses(&self) -> Vec<(Arc<str>, String)> {
+    pub fn addresses(&self) -> Vec<(Arc<str>, Arc<str>)> {
         let open = self.entrances.values().filter(|it| !it.leaving);
-        open.map(|it| (Arc::clone(&it.listener.name), it.address())).collect()
+        open.map(|it| (Arc::clone(&it.listener.name), Arc::clone(&it.address))).collect()
     }
 
     /// Finds or binds what `listeners` need. Nothing changes for those that are in force.
@@ -162,8 +162,8 @@ impl Sockets {
     pub fn commit(&mut self, prepared: Prepared) -> Vec<Change> {
         let mut before = std::mem::take(&mut self.entrances);
         let open = before.values().filter(|it| !it.leaving);
-        let was: BTreeMap<Arc<str>, (u32, String)> =
-            open.map(|it| (Arc::clone(&it.listener.name), (it.number, it.address()))).collect();
+        let was: BTreeMap<Arc<str>, (u32, Arc<str>)> =
+            open.map(|it| (Arc::clone(&it.listener.name), (it.number, Arc::clone(&it.address)))).collect();
         let names: HashSet<Arc<str>> = prepared.0.iter().map(|(it, _)| Arc::clone(&it.name)).collect();
         let mut changes = Vec::new();
         let mut renamed = HashSet::new();
@@ -180,7 +180,7 @@ impl Sockets {
                 },
             };
             entrance.listener = Arc::clone(&listener);
-            let address = entrance.address();
+            let address = Arc::clone(&entrance.address);
             match (was.get(&listener.name), had) {
                 (Some((number, _)), _) if *number == entrance.number => {}
                 (Some((_, old)), _) => changes.push(Change::Moved(listener, address, old.clone())),
@@ -211,7 +211,7 @@ impl Sockets {
         if self.is_closing() && self.handovers.iter().all(|handover| handover.is_done()) {
             let leaving = self.entrances.extract_if(.., |_, it| it.leaving);
             leaving.for_each(|(_, entrance)| {
-                tracing::info!("listener {:?}: {} is closed", entrance.listener.name, entrance.address());
+                tracing::info!("listener {:?}: {} is closed", entrance.listener.name, entrance.address);
                 entrance.close();
             });
             self.hand_over();

@@ -166,7 +166,7 @@ impl Threads {
     }
 
     /// Where listeners listen.
-    pub fn addresses(&self) -> Vec<(Arc<str>, String)> {
+    pub fn addresses(&self) -> Vec<(Arc<str>, Arc<str>)> {
         self.sockets.addresses()
     }
 }

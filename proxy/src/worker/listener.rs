@@ -118,15 +118,20 @@ async fn accept(worker: &Rc<Worker>, door: &Rc<Door>, registered: Registered) {
     // Taken since the last SYN. A queue holds no more than this, so a socket that goes on getting clients, because its
     // filter has no effect, does not keep the loop.
     let mut last_taken = 0;
+    let mut full = false;
     loop {
-        wait_for_client(worker, door, (&timer, &polled), &mut complained).await;
+        // At the end, whoever waits is taken without another wait.
+        if !(full && door.is_leaving()) {
+            wait_for_client(worker, door, (&timer, &polled), &mut complained).await;
+        }
         let Round { taken, stuck } = take_clients(worker, door, raw, &mut complained);
+        full = taken == ACCEPT_BATCH;
         let waited = |left| worker.now().duration_since(left) >= last_wait;
         let ending = worker.draining() || door.left().is_some_and(waited);
         if ending {
             last_taken += taken;
         }
-        let all = taken < ACCEPT_BATCH || last_taken > LISTEN_BACKLOG as usize;
+        let all = !full || last_taken > LISTEN_BACKLOG as usize;
         if worker.draining() && all {
             // Who has come so far is served; the next connect is refused.
             // SAFETY: `polled` keeps the descriptor open.
@@ -139,7 +144,7 @@ async fn accept(worker: &Rc<Worker>, door: &Rc<Door>, registered: Registered) {
         }
         if stuck {
             monoio::time::sleep(ACCEPT_PAUSE).await;
-        } else if taken == ACCEPT_BATCH || taken == 0 {
+        } else if full || taken == 0 {
             // More may wait, or nobody: another worker that shares the socket was faster, or has ended it and this one
             // has not heard of it yet. The poll says so at once, but other tasks run first.
             monoio::time::sleep(Duration::ZERO).await;

@@ -61,6 +61,15 @@ both_drivers! {
         proxy.await_log(&format!("{old} is closed"));
     }
 
+    fn ipv6_is_no_exception(driver) {
+        let web = address();
+        let more = TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap().to_string();
+        let proxy = Proxy::launch(driver).workers(2).start(&at(&[("web", &web), ("more", &more)]));
+        assert!(under_load(&more, true, || reload(&proxy, &at(&[("web", &web)]), "ok")));
+        reload(&proxy, &at(&[("web", &web), ("more", &more)]), "ok");
+        serves(&more);
+    }
+
     /// From everywhere to one address, and back: both at once would not be allowed.
     fn one_moves_within_its_port(driver) {
         let port = TcpListener::bind("0.0.0.0:0").unwrap().local_addr().unwrap().port();

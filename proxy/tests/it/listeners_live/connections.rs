@@ -1,10 +1,14 @@
 //! What becomes of connections whose listener changes or goes.
 
 use super::{address, at, files, is_refused, listener, reload, serves};
+use crate::crowd::room_for;
 use crate::harness::{
     Client, Origin, Proxy, Setup, eventually,
     replies::{GET, OK, SWITCH, UPGRADE},
 };
+
+/// So many clients are more than a worker accepts between two ticks.
+const CROWD: u64 = 3_000;
 
 /// Listeners with these names and addresses, all to one origin.
 fn to(origin: &Origin, listeners: &[(&str, &str)]) -> String {
@@ -125,14 +129,15 @@ both_drivers! {
 
     /// More than a worker takes at a time, and all of them there before it hears of the end.
     fn a_queue_full_of_clients_is_served(driver) {
+        let (_alone, crowd) = room_for(CROWD);
         for drains in [false, true] {
             let (web, more) = (address(), address());
             let with = at(&[("web", &web), ("more", &more)]);
-            let mut proxy = Proxy::launch(driver).workers(2).start(&with);
+            let mut proxy = Proxy::start(driver, &with);
             let mut clients = Vec::new();
             let path = proxy.dir().join("ringlane.toml");
             stopped(&proxy, || {
-                clients.extend((0..600).map(|_| Client::connect(&more)));
+                clients.extend((0..crowd).map(|_| Client::connect(&more)));
                 clients.iter_mut().for_each(|client| client.send(GET));
                 if drains {
                     return proxy.signal(libc::SIGTERM);
