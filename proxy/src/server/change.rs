@@ -209,16 +209,12 @@ impl Server {
     }
 
     fn tell_what_needs_a_restart(&self, before: &Config) {
-        let address = |config: &Config| -> Vec<_> {
-            config.listeners.iter().map(|it| (Arc::clone(&it.name), it.address.clone())).collect()
-        };
         let changed = [
             ("runtime", before.runtime != self.config.runtime),
             ("admin", before.admin != self.config.admin),
             ("etcd", before.etcd != self.config.etcd),
             ("log", before.log != self.config.log),
             ("access_log", before.access_log != self.config.access_log),
-            ("the set or the addresses of listeners", address(before) != address(&self.config)),
         ];
         for (what, _) in changed.iter().filter(|(_, changed)| *changed) {
             tracing::warn!("reload: {what} changed; that takes effect with the next start");
@@ -321,7 +317,11 @@ impl Server {
         let generation = self.published.generation() + 1;
         let table = compile(&self.config, &self.resolved, &mut self.identities, generation)
             .map_err(|errors| compile_error(&errors).to_string())?;
+        let prepared = self.threads.prepare(&table.listeners).map_err(|error| error.to_string())?;
         self.published.publish(table);
+        for change in self.threads.commit(prepared) {
+            tracing::info!("{change}");
+        }
         let process = self.board.process();
         process.config_generation.set(generation);
         process.table_builds.inc();

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! start: log -> driver -> names resolved -> table published -> sockets bound -> admin -> workers -> ready
-//! run:   HUP, a name's new address -> compile -> publish;   a dead worker -> started again;   USR1 -> report
+//! run:   HUP, a name's new address -> compile -> new sockets bound -> publish -> sockets handed to workers;   a dead worker -> started again;   USR1 -> report
 //! end:   not ready -> workers drain -> deadline -> workers cut -> last report -> exit line
 //! ```
 
@@ -11,6 +11,7 @@ mod bind;
 mod change;
 mod log;
 mod signals;
+mod sockets;
 mod store;
 mod threads;
 
@@ -27,9 +28,9 @@ use std::{
 use tokio::sync::oneshot;
 
 use self::{
-    bind::Sockets,
     change::Changes,
     signals::{Asked, Signals},
+    sockets::Sockets,
     store::Store,
     threads::Threads,
 };
@@ -333,6 +334,7 @@ impl Server {
         let under_way = self.requests_active();
         let drain = self.config.shutdown_drain;
         tracing::info!("draining: {under_way} requests under way, at most {drain:?}");
+        self.threads.refuse_newcomers();
         self.orders.give(Order::Drain);
         let mut ended = 0;
         let finished = async {

@@ -12,10 +12,15 @@ use tokio::sync::{
     oneshot::{Receiver, channel},
 };
 
-use super::bind::Sockets;
+use super::{
+    bind::BindError,
+    sockets::{Change, Prepared, Sockets},
+};
 use crate::{
     control::{config, publish::Published},
+    limits::TICK,
     observe::{AccessLogHandle, Board},
+    route::Listener,
     worker::{
         Orders, Setup,
         runtime::{self, Chosen},
@@ -60,6 +65,7 @@ impl Threads {
             epoll: chosen.is_epoll(),
             published: Arc::clone(published),
             orders: Arc::clone(orders),
+            handover: sockets.handover(index).unwrap_or_default(),
             slot: board.slot(index),
         });
         // What the affinity mask of this process leaves us, not what the machine has.
@@ -87,7 +93,6 @@ impl Threads {
     pub fn start(&mut self, index: usize, log: Option<AccessLogHandle>) -> std::io::Result<Receiver<()>> {
         let (started, running) = channel();
         let Some(setup) = self.setups.get(index).cloned() else { return Ok(running) };
-        let bound = self.sockets.for_worker(index)?;
         let (chosen, ended) = (self.chosen, self.ended_tx.clone());
         let core = self.core(index).map(|id| CoreId { id });
         let run = move || {
@@ -98,7 +103,7 @@ impl Threads {
             }
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 // Nobody waits for a worker that is started again.
-                runtime::run(chosen, setup, log, bound, || {
+                runtime::run(chosen, setup, log, || {
                     let _ = started.send(());
                 })
             }));
@@ -125,9 +130,34 @@ impl Threads {
         RESTART_PAUSE.saturating_sub(lived)
     }
 
-    /// The next thread that ends.
+    /// Gets hold of all that `listeners` need, so that `commit` can't fail. Nothing changes yet.
+    ///
+    /// # Errors
+    /// An address that can't be had.
+    pub fn prepare(&self, listeners: &[Arc<Listener>]) -> Result<Prepared, BindError> {
+        self.sockets.prepare(listeners)
+    }
+
+    /// Has workers accept where the new listeners are, and let go of what is no longer one. To be called when the table
+    /// with the listeners is published.
+    pub fn commit(&mut self, prepared: Prepared) -> Vec<Change> {
+        self.sockets.commit(prepared)
+    }
+
+    /// No listener lets anybody in from now on who has not begun to connect.
+    pub fn refuse_newcomers(&self) {
+        self.sockets.refuse_newcomers();
+    }
+
+    /// The next thread that ends. Whoever waits for it also has sockets closed that are done with.
     pub async fn ended(&mut self) -> Option<Ended> {
-        self.ended_rx.recv().await
+        loop {
+            self.sockets.tidy();
+            tokio::select! {
+                ended = self.ended_rx.recv() => return ended,
+                () = tokio::time::sleep(TICK), if self.sockets.is_closing() => {}
+            }
+        }
     }
 
     /// How many workers there are.
@@ -136,7 +166,7 @@ impl Threads {
     }
 
     /// Where listeners listen.
-    pub fn addresses(&self) -> Vec<(Arc<str>, String)> {
+    pub fn addresses(&self) -> Vec<(Arc<str>, Arc<str>)> {
         self.sockets.addresses()
     }
 }

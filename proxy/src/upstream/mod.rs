@@ -13,6 +13,25 @@ pub enum Address {
     Unix(PathBuf),
 }
 
+impl Address {
+    /// Whether the two can't be listened to side by side. 0.0.0.0 takes a port of every IPv4 address, `[::]` of every
+    /// IPv6 address; port 0 is any free port and never the same twice.
+    pub fn overlaps(&self, other: &Address) -> bool {
+        match (self, other) {
+            (Address::Unix(a), Address::Unix(b)) => a == b,
+            (Address::Tcp(a), Address::Tcp(b)) => {
+                // ::ffff:a.b.c.d is IPv4 in disguise.
+                let (one, other) = (a.ip().to_canonical(), b.ip().to_canonical());
+                let any = one.is_unspecified() || other.is_unspecified();
+                a.port() == b.port()
+                    && a.port() != 0
+                    && (one == other || (any && one.is_ipv4() == other.is_ipv4()))
+            }
+            _ => false,
+        }
+    }
+}
+
 /// One address of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {

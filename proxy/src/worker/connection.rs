@@ -6,8 +6,9 @@ use std::{rc::Rc, sync::Arc, time::Duration};
 use bytes::{Buf, BytesMut};
 
 use super::{
-    Adopted, Worker, answer,
-    deadline::Timer,
+    Worker, answer,
+    deadline::{Rest, Timer},
+    doors::Door,
     exchange,
     relay::Piece,
     socket::{Socket, WriteError},
@@ -33,32 +34,42 @@ pub struct Client {
     pub socket: Socket,
     /// Its deadlines.
     pub timer: Timer,
-    /// What its listener asks of it, as of `generation`.
+    /// What its listener asks of it, as of `revision`.
     pub listener: Arc<Listener>,
     /// Its address, without port.
     pub peer: Box<str>,
     /// Its worker.
     pub worker: Rc<Worker>,
-    generation: u64,
+    door: Rc<Door>,
+    revision: u64,
 }
 
 impl Client {
-    /// A client that has just connected.
-    pub fn new(worker: &Rc<Worker>, socket: Socket, listener: Arc<Listener>, peer: String) -> Client {
-        let timer = worker.deadlines.timer();
-        Client { socket, timer, listener, peer: peer.into(), worker: Rc::clone(worker), generation: 0 }
+    /// A client that has just come by `door`.
+    pub fn new(worker: &Rc<Worker>, socket: Socket, door: Rc<Door>, peer: String) -> Client {
+        Client {
+            socket,
+            timer: worker.deadlines.timer_at(door.number),
+            listener: door.listener(),
+            peer: peer.into(),
+            worker: Rc::clone(worker),
+            revision: worker.doors.revision(),
+            door,
+        }
     }
 
-    /// Takes over what a newer table says of the listener. One comparison when there is none.
-    pub fn adopt(&mut self, adopted: &Adopted) {
-        if self.generation != adopted.table.generation {
-            self.generation = adopted.table.generation;
-            if let Some(listener) =
-                adopted.table.listeners.iter().find(|listener| listener.id == self.listener.id)
-            {
-                self.listener = Arc::clone(listener);
-            }
+    /// Takes over what is asked of clients now. One comparison when nothing has changed.
+    pub fn adopt(&mut self) {
+        let revision = self.worker.doors.revision();
+        if self.revision != revision {
+            self.revision = revision;
+            self.listener = self.door.listener();
         }
+    }
+
+    /// Whether the connection is to end with the exchange it is in: the worker drains, or the listener is gone.
+    pub fn draining(&self) -> bool {
+        self.worker.draining() || self.door.is_leaving()
     }
 
     /// Writes all of `out`.
@@ -111,21 +122,26 @@ impl Client {
 
 /// Serves a connection until it ends.
 pub async fn serve(client: &mut Client) {
+    let mut rest = Rest::First;
     loop {
-        let wait = client.listener.keep_alive_timeout;
-        match client.timer.idle_within(wait, client.socket.stirs()).await {
+        let mut wait = client.listener.keep_alive_timeout;
+        if rest == Rest::First {
+            wait = client.door.first_request_within(wait);
+        }
+        match client.timer.rest_within(rest, wait, client.socket.stirs()).await {
             Ok(()) => client.timer.cap(None),
             Err(_) => return count_idle(client),
         }
+        rest = Rest::Next;
         if !Box::pin(busy(client)).await {
             return;
         }
     }
 }
 
-/// Counts a client that was idle for too long, unless it is the drain that ends the wait.
+/// Counts a client that was idle for too long, unless it is the drain, or its listener's end, that ends the wait.
 fn count_idle(client: &Client) {
-    if !client.worker.draining() {
+    if !client.draining() {
         client.worker.counters().timeouts_keep_alive.inc();
     }
 }
@@ -142,9 +158,11 @@ async fn busy(client: &mut Client) -> bool {
             worker.buffers.give_read(std::mem::take(&mut buf));
             // The rest, should it come to that, is part of the same wait.
             client.timer.cap(Some(client.listener.keep_alive_timeout));
-            match client.timer.idle_within(REST_AFTER, client.socket.readable()).await {
+            // When the end has come while a response that did not say so was on its way, one look for what is there.
+            let wait = if client.draining() { Duration::ZERO } else { REST_AFTER };
+            match client.timer.rest_within(Rest::Next, wait, client.socket.readable()).await {
                 Ok(()) => buf = worker.buffers.take_read(),
-                Err(_) if worker.draining() || client.timer.cap_passed() => {
+                Err(_) if client.draining() || client.timer.cap_passed() => {
                     count_idle(client);
                     return false;
                 }
@@ -156,6 +174,7 @@ async fn busy(client: &mut Client) -> bool {
             client.timer.cap(None);
         }
         fresh = false;
+        client.adopt();
         let started = worker.now();
         let head = match request_head(client, &mut buf).await {
             Ok(Some(head)) => head,
@@ -300,7 +319,7 @@ pub async fn linger(client: &Client) {
             }
         }
     };
-    let _ = client.timer.idle_within(LINGER, reading).await;
+    let _ = client.timer.rest_within(Rest::Brief, LINGER, reading).await;
     buf.clear();
     client.worker.buffers.give_read(buf);
 }

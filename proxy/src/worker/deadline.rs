@@ -27,9 +27,24 @@ pub struct Deadlines {
     now: Cell<u32>,
     due: RefCell<Vec<u32>>,
     wakers: RefCell<Vec<Option<Waker>>>,
-    /// Slots whose owner waits for nothing but its next request: they end first when the worker drains.
-    idle: RefCell<Vec<bool>>,
+    /// What each slot's owner waits for.
+    rests: RefCell<Vec<Rest>>,
+    /// The door that each slot's owner came by; 0: none.
+    doors: RefCell<Vec<u32>>,
     free: RefCell<Vec<u32>>,
+}
+
+/// What somebody waits for, and so who may end the wait before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Something under way: nobody.
+    Busy,
+    /// Something that is soon over: draining.
+    Brief,
+    /// The first request of a connection: draining, and the end of its listener after a while.
+    First,
+    /// The next request, or the next client: draining, and the end of its listener.
+    Next,
 }
 
 /// The wait was longer than it may be.
@@ -39,12 +54,21 @@ pub struct Elapsed;
 impl Deadlines {
     /// A slot of one's own.
     pub fn timer(self: &Rc<Self>) -> Timer {
+        self.timer_at(0)
+    }
+
+    /// A slot for who came by the door of this number.
+    pub fn timer_at(self: &Rc<Self>, door: u32) -> Timer {
         let slot = self.free.borrow_mut().pop().unwrap_or_else(|| {
             self.due.borrow_mut().push(NEVER);
             self.wakers.borrow_mut().push(None);
-            self.idle.borrow_mut().push(false);
+            self.rests.borrow_mut().push(Rest::Busy);
+            self.doors.borrow_mut().push(0);
             (self.due.borrow().len() - 1) as u32
         });
+        if let Some(place) = self.doors.borrow_mut().get_mut(slot as usize) {
+            *place = door;
+        }
         Timer { deadlines: Rc::clone(self), slot, cap: Cell::new(NEVER) }
     }
 
@@ -64,24 +88,33 @@ impl Deadlines {
         }
     }
 
-    /// Ends the wait of every connection that is idle: the worker drains.
+    /// Ends every wait that is no part of an exchange: the worker drains.
     pub fn fire_idle(&self) {
-        let mut wakers = self.wakers.borrow_mut();
-        let idle = self.idle.borrow();
-        for ((due, waker), idle) in self.due.borrow_mut().iter_mut().zip(wakers.iter_mut()).zip(idle.iter()) {
-            if *idle && *due != FIRED {
+        self.fire(|rest, _| rest != Rest::Busy);
+    }
+
+    /// Ends the waits of this kind that belong to a door.
+    pub fn fire_at(&self, door: u32, wanted: Rest) {
+        self.fire(|rest, its| its == door && rest == wanted);
+    }
+
+    /// Ends every wait there is.
+    pub fn fire_all(&self) {
+        self.fire(|_, _| true);
+    }
+
+    fn fire(&self, ends: impl Fn(Rest, u32) -> bool) {
+        let (rests, doors) = (self.rests.borrow(), self.doors.borrow());
+        let (mut due, mut wakers) = (self.due.borrow_mut(), self.wakers.borrow_mut());
+        let slots = due.iter_mut().zip(wakers.iter_mut()).zip(rests.iter().zip(doors.iter()));
+        for ((due, waker), (rest, door)) in slots {
+            if *due != FIRED && ends(*rest, *door) {
                 *due = FIRED;
                 if let Some(waker) = waker.take() {
                     waker.wake();
                 }
             }
         }
-    }
-
-    /// Ends every wait there is.
-    pub fn fire_all(&self) {
-        self.idle.borrow_mut().fill(true);
-        self.fire_idle();
     }
 
     fn ticks(&self, wait: Duration) -> u32 {
@@ -131,29 +164,29 @@ impl Timer {
 
     /// Runs `future` for at most `wait`.
     pub fn within<F: Future>(&self, wait: Duration, future: F) -> Within<'_, F> {
-        Within { timer: self, wait, idle: false, armed: false, future }
+        self.rest_within(Rest::Busy, wait, future)
     }
 
-    /// As `within`, and marks the slot as idle meanwhile, so that draining ends the wait.
-    pub fn idle_within<F: Future>(&self, wait: Duration, future: F) -> Within<'_, F> {
-        Within { timer: self, wait, idle: true, armed: false, future }
+    /// As `within`, for a wait that may be ended before.
+    pub fn rest_within<F: Future>(&self, rest: Rest, wait: Duration, future: F) -> Within<'_, F> {
+        Within { timer: self, wait, rest, armed: false, future }
     }
 
-    fn mark_idle(&self, idle: bool) {
-        if let Some(slot) = self.deadlines.idle.borrow_mut().get_mut(self.slot as usize) {
-            *slot = idle;
+    fn mark(&self, rest: Rest) {
+        if let Some(slot) = self.deadlines.rests.borrow_mut().get_mut(self.slot as usize) {
+            *slot = rest;
         }
     }
 
     /// Begins a wait: from now on the slot's fate is this wait's.
-    fn arm(&self, wait: Duration, idle: bool) {
+    fn arm(&self, wait: Duration, rest: Rest) {
         self.set(self.deadlines.ticks(wait).min(self.cap.get()));
-        self.mark_idle(idle);
+        self.mark(rest);
     }
 
     fn disarm(&self) {
         self.set(NEVER);
-        self.mark_idle(false);
+        self.mark(Rest::Busy);
     }
 
     /// Has `cx` woken when the slot fires. A slot is one task's, so this clones a waker once and then only compares.
@@ -173,7 +206,7 @@ pin_project_lite::pin_project! {
     pub struct Within<'a, F> {
         timer: &'a Timer,
         wait: Duration,
-        idle: bool,
+        rest: Rest,
         armed: bool,
         #[pin]
         future: F,
@@ -189,7 +222,7 @@ impl<F: Future> Future for Within<'_, F> {
         if !*this.armed && output.is_pending() {
             // What is done at once never arms anything.
             *this.armed = true;
-            this.timer.arm(*this.wait, *this.idle);
+            this.timer.arm(*this.wait, *this.rest);
         } else if *this.armed && output.is_pending() && this.timer.fired() {
             this.timer.disarm();
             return Poll::Ready(Err(Elapsed));

@@ -72,7 +72,7 @@ impl Drop for Active<'_> {
 pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHead, started: Instant) -> bool {
     let worker = Rc::clone(&client.worker);
     let adopted = worker.table();
-    client.adopt(&adopted);
+    client.adopt();
     let (client, counters) = (&*client, worker.counters());
     counters.requests_active.inc();
     let mut active = Active { counters, client, head, started, recorded: false };
@@ -299,7 +299,7 @@ pub fn keeps_open(client: &Client, head: &RequestHead, reader: &BodyReader, buf:
     // A client that waits for 100 may, or may not, send its body after a final response: only a close is clear.
     let body_unsure = head.expects_continue && !reader.is_done() && buf.is_empty();
     head.keep_alive
-        && !client.worker.draining()
+        && !client.draining()
         && !body_unsure
         && rest.is_some_and(|rest| rest <= DRAIN_BODY_BYTES_MAX)
 }

@@ -1,4 +1,4 @@
-//! Accepting: one loop per listener and worker, for the life of the listener.
+//! Accepting: one loop per door, for the life of the door.
 //!
 //! A poll says that somebody is there; `accept4(2)` then takes them, so that every socket is close-on-exec from its
 //! first moment and its peer's address comes for nothing.
@@ -8,19 +8,25 @@ use std::{
     io,
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
     rc::Rc,
-    sync::Arc,
     time::Duration,
 };
 
 use bytes::BytesMut;
 
 use super::{
-    Worker, answer,
+    Bound, Worker, answer,
     caught::caught,
     connection::{self, Client},
+    deadline::{Rest, Timer},
+    doors::Door,
     socket::{Socket, peer_text},
 };
-use crate::{error::Failure, route::Listener, upstream::share};
+use crate::{
+    error::Failure,
+    limits::{LISTEN_BACKLOG, TICK},
+    route::Listener,
+    upstream::{Address, share},
+};
 
 /// Connections taken before other tasks of this core have a turn.
 const ACCEPT_BATCH: usize = 64;
@@ -30,36 +36,39 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const TURNED_AWAY_MAX: u32 = 64;
 /// How long a client that is turned away may take to say something and read the answer.
 const TURN_AWAY: Duration = Duration::from_secs(1);
-/// Longer than any process lives: the wait for clients ends by draining only.
+/// From a socket's last SYN to its last look for a client: what is left of a handshake takes a round trip. Less than the
+/// second after which a client whose SYN was dropped tries again, so that this one is refused then.
+const HANDSHAKE_WAIT: Duration = Duration::from_millis(500);
+/// Longer than any process lives: the wait for clients is ended by others.
 const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-
-/// A listening socket for one worker, and what is asked of its clients.
-pub struct Bound {
-    /// Not blocking, already listening.
-    pub socket: socket2::Socket,
-    /// Its settings at the start.
-    pub listener: Arc<Listener>,
-}
 
 /// A listening socket that this worker's event loop watches.
 pub struct Registered {
     raw: RawFd,
     polled: monoio::net::TcpListener,
-    listener: Arc<Listener>,
+    /// How long clients may still come once it is given up.
+    last_wait: Duration,
 }
 
 /// Has the event loop of this thread watch a socket.
-pub fn register(bound: Bound) -> io::Result<Registered> {
-    let Bound { socket, listener } = bound;
-    let raw = socket.as_raw_fd();
-    // Carries unix sockets as well: only its readiness is asked for.
-    match monoio::net::TcpListener::from_std(std::net::TcpListener::from(socket)) {
-        Ok(polled) => Ok(Registered { raw, polled, listener }),
-        Err(error) => {
-            let text = format!("listener {:?} can't be watched by the event loop: {error}", listener.name);
-            Err(io::Error::new(error.kind(), text))
-        }
-    }
+pub fn register(bound: &Bound) -> io::Result<Registered> {
+    let watch = || {
+        let socket = bound.socket.try_clone()?;
+        let raw = socket.as_raw_fd();
+        // Carries unix sockets as well: only its readiness is asked for.
+        let polled = monoio::net::TcpListener::from_std(std::net::TcpListener::from(socket))?;
+        let last_wait = match bound.listener.address {
+            Address::Tcp(_) => HANDSHAKE_WAIT,
+            // A client is in the queue, or refused.
+            Address::Unix(_) => Duration::ZERO,
+        };
+        Ok(Registered { raw, polled, last_wait })
+    };
+    watch().map_err(|error: io::Error| {
+        let name = &bound.listener.name;
+        let text = format!("listener {name:?} can't be watched by the event loop: {error}");
+        io::Error::new(error.kind(), text)
+    })
 }
 
 /// Keeps count of a listener's connections on this worker.
@@ -84,64 +93,113 @@ impl Drop for Seat {
 }
 
 /// Starts accepting.
-pub fn start(worker: &Rc<Worker>, registered: Registered) {
+pub fn start(worker: &Rc<Worker>, door: Rc<Door>, registered: Registered) {
     worker.accepting.set(worker.accepting.get() + 1);
+    door.accepting.set(true);
     let worker = Rc::clone(worker);
     monoio::spawn(async move {
-        accept(&worker, registered).await;
+        accept(&worker, &door, registered).await;
+        door.accepting.set(false);
         worker.accepting.set(worker.accepting.get() - 1);
     });
 }
 
-async fn accept(worker: &Rc<Worker>, registered: Registered) {
-    let Registered { raw, polled, listener } = registered;
-    let timer = worker.deadlines.timer();
-    let taken = Rc::new(Cell::new(0));
-    let turned_away = Rc::new(Cell::new(0));
+/// What came of one round of accepting.
+struct Round {
+    taken: usize,
+    /// Somebody waits who can't be taken now.
+    stuck: bool,
+}
+
+async fn accept(worker: &Rc<Worker>, door: &Rc<Door>, registered: Registered) {
+    let Registered { raw, polled, last_wait } = registered;
+    let timer = worker.deadlines.timer_at(door.number);
     let mut complained = None;
+    // Taken since the last SYN. A queue holds no more than this, so a socket that goes on getting clients, because its
+    // filter has no effect, does not keep the loop.
+    let mut last_taken = 0;
+    let mut full = false;
     loop {
-        if let Ok(Err(error)) = timer.idle_within(FOR_EVER, polled.readable(false)).await {
-            // Without a pause this loop would spin. It asks the socket itself meanwhile.
-            complain(worker, &listener, &error, &mut complained);
-            monoio::time::sleep(ACCEPT_PAUSE).await;
+        // At the end, whoever waits is taken without another wait.
+        if !(full && door.is_leaving()) {
+            wait_for_client(worker, door, (&timer, &polled), &mut complained).await;
         }
-        let mut batch = 0;
-        let pause = loop {
-            if batch == ACCEPT_BATCH {
-                break false;
-            }
-            match accept_one(raw, worker.epoll) {
-                Ok((fd, peer)) => {
-                    batch += 1;
-                    welcome(worker, &listener, (fd, peer), &taken, &turned_away);
-                }
-                Err(error) => match error.raw_os_error() {
-                    Some(libc::EAGAIN) => break false,
-                    // The client left while it waited, or its network failed: the next one may be fine.
-                    // Asked for a descriptor first, the kernel does not say that nobody is there to take it.
-                    Some(libc::EMFILE | libc::ENFILE) if !somebody_waits(raw) => break false,
-                    Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO | libc::EPERM | libc::ENETDOWN) => {}
-                    _ => {
-                        complain(worker, &listener, &error, &mut complained);
-                        break true;
-                    }
-                },
-            }
-        };
-        if worker.draining() {
+        let Round { taken, stuck } = take_clients(worker, door, raw, &mut complained);
+        full = taken == ACCEPT_BATCH;
+        let waited = |left| worker.now().duration_since(left) >= last_wait;
+        let ending = worker.draining() || door.left().is_some_and(waited);
+        if ending {
+            last_taken += taken;
+        }
+        let all = !full || last_taken > LISTEN_BACKLOG as usize;
+        if worker.draining() && all {
             // Who has come so far is served; the next connect is refused.
             // SAFETY: `polled` keeps the descriptor open.
             let _ = unsafe { libc::shutdown(raw, libc::SHUT_RDWR) };
             return;
         }
-        if pause {
+        // Of a door that is given up, the control thread closes the socket, when all workers have taken who had come.
+        if door.is_forgotten() || (ending && all && !stuck) {
+            return;
+        }
+        if stuck {
             monoio::time::sleep(ACCEPT_PAUSE).await;
-        } else if batch == ACCEPT_BATCH || batch == 0 {
+        } else if full || taken == 0 {
             // More may wait, or nobody: another worker that shares the socket was faster, or has ended it and this one
             // has not heard of it yet. The poll says so at once, but other tasks run first.
             monoio::time::sleep(Duration::ZERO).await;
         }
     }
+}
+
+/// Until somebody may be there, or the door is given up; then, a tick.
+async fn wait_for_client(
+    worker: &Rc<Worker>,
+    door: &Door,
+    (timer, polled): (&Timer, &monoio::net::TcpListener),
+    complained: &mut Option<std::time::Instant>,
+) {
+    if door.is_leaving() {
+        return monoio::time::sleep(TICK).await;
+    }
+    if let Ok(Err(error)) = timer.rest_within(Rest::Next, FOR_EVER, polled.readable(false)).await {
+        // Without a pause this loop would spin. It asks the socket itself meanwhile.
+        complain(worker, &door.listener(), &error, complained);
+        monoio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// Takes those who wait, at most so many that others have their turn.
+fn take_clients(
+    worker: &Rc<Worker>,
+    door: &Rc<Door>,
+    raw: RawFd,
+    complained: &mut Option<std::time::Instant>,
+) -> Round {
+    let mut taken = 0;
+    let stuck = loop {
+        if taken == ACCEPT_BATCH {
+            break false;
+        }
+        match accept_one(raw, worker.epoll) {
+            Ok((fd, peer)) => {
+                taken += 1;
+                welcome(worker, door, (fd, peer));
+            }
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EAGAIN) => break false,
+                // The client left while it waited, or its network failed: the next one may be fine.
+                // Asked for a descriptor first, the kernel does not say that nobody is there to take it.
+                Some(libc::EMFILE | libc::ENFILE) if !somebody_waits(raw) => break false,
+                Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO | libc::EPERM | libc::ENETDOWN) => {}
+                _ => {
+                    complain(worker, &door.listener(), &error, complained);
+                    break true;
+                }
+            },
+        }
+    };
+    Round { taken, stuck }
 }
 
 fn accept_one(listener: i32, epoll: bool) -> io::Result<(OwnedFd, socket2::SockAddr)> {
@@ -172,24 +230,18 @@ fn complain(worker: &Worker, listener: &Listener, error: &io::Error, last: &mut 
     }
 }
 
-fn welcome(
-    worker: &Rc<Worker>,
-    listener: &Arc<Listener>,
-    (fd, peer): (OwnedFd, socket2::SockAddr),
-    taken: &Rc<Cell<u32>>,
-    turned_away: &Rc<Cell<u32>>,
-) {
+fn welcome(worker: &Rc<Worker>, door: &Rc<Door>, (fd, peer): (OwnedFd, socket2::SockAddr)) {
     let peer = peer_text(&peer);
     let Ok(socket) = Socket::from_ready_fd(fd) else { return };
     let setup = &worker.setup;
     // What is asked of the client from its first byte on is what the newest table says.
-    let adopted = worker.table();
-    let listener = adopted.table.listeners.iter().find(|it| it.id == listener.id).unwrap_or(listener);
-    if taken.get() >= share(listener.max_connections, setup.workers as u32, setup.index as u32) {
+    let _ = worker.table();
+    let most = share(door.listener().max_connections, setup.workers as u32, setup.index as u32);
+    if door.taken.get() >= most {
         worker.counters().connections_refused.inc();
-        if turned_away.get() < TURNED_AWAY_MAX {
-            let seat = Seat::take(worker, turned_away);
-            let client = Client::new(worker, socket, Arc::clone(listener), peer);
+        if door.turned_away.get() < TURNED_AWAY_MAX {
+            let seat = Seat::take(worker, &door.turned_away);
+            let client = Client::new(worker, socket, Rc::clone(door), peer);
             monoio::spawn(async move {
                 turn_away(&client).await;
                 drop(seat);
@@ -198,8 +250,8 @@ fn welcome(
         return;
     }
     worker.counters().connections_accepted.inc();
-    let seat = Seat::take(worker, taken);
-    let mut client = Client::new(worker, socket, Arc::clone(listener), peer);
+    let seat = Seat::take(worker, &door.taken);
+    let mut client = Client::new(worker, socket, Rc::clone(door), peer);
     monoio::spawn(async move {
         if caught(connection::serve(&mut client)).await.is_err() {
             client.worker.counters().connection_panics.inc();
@@ -211,7 +263,7 @@ fn welcome(
 /// Tells a client that there is no room, once it has said something, and closes.
 async fn turn_away(client: &Client) {
     let mut buf = BytesMut::with_capacity(1024);
-    let heard = client.timer.idle_within(TURN_AWAY, client.socket.read(&mut buf)).await;
+    let heard = client.timer.rest_within(Rest::Brief, TURN_AWAY, client.socket.read(&mut buf)).await;
     if matches!(heard, Ok(Ok(1..))) {
         let mut out = Vec::new();
         answer::encode_failure(&mut out, Failure::ListenerFull, &client.worker.date(), false, None);

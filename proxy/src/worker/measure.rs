@@ -14,6 +14,7 @@ use super::{
     Orders, Setup, Worker,
     connection::{self, Client},
     deadline::Timer,
+    doors::Door,
     pool::Tried,
     runtime::{Chosen, Loop},
     socket::Socket,
@@ -43,6 +44,7 @@ impl Bench {
             epoll: chosen.is_epoll(),
             published: Published::new(table),
             orders: Arc::new(Orders::new(1)),
+            handover: Arc::default(),
             slot: Board::new(1).slot(0),
         };
         let worker = Worker::new(setup, None);
@@ -90,7 +92,7 @@ impl Bench {
             let listener = adopted.table.listeners.first().cloned();
             let listener = listener.ok_or_else(|| io::Error::other("the table has no listener"))?;
             let socket = Socket::from_fd(fd, worker.epoll)?;
-            let mut client = Client::new(worker, socket, listener, "127.0.0.1".to_owned());
+            let mut client = Client::new(worker, socket, Door::new(0, listener), "127.0.0.1".to_owned());
             monoio::spawn(async move { connection::serve(&mut client).await });
             Ok(())
         })

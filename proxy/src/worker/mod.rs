@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Everything here is `!Send`. What other threads see of a worker: its counters, its answers to the board, and
-//! whether it has drained. What a worker sees of them: the published table's generation and the order to drain.
+//! whether it has drained. What a worker sees of them: the published table's generation, the order to drain, and the
+//! number of the listening sockets that it was handed.
 
 mod answer;
 mod body;
@@ -15,8 +16,10 @@ mod buffers;
 mod caught;
 mod connection;
 mod deadline;
+mod doors;
 mod exchange;
 mod forward;
+mod handover;
 mod listener;
 #[doc(hidden)]
 pub mod measure;
@@ -42,6 +45,7 @@ use std::{
 use self::{
     buffers::Buffers,
     deadline::Deadlines,
+    doors::Doors,
     listener::Registered,
     pool::{Bell, Pool},
     splice::Pipes,
@@ -53,7 +57,7 @@ use crate::{
     route::{Action, Route, RouteTable, SplitState},
 };
 
-pub use listener::Bound;
+pub use handover::{Bound, Handover};
 pub use orders::{Order, Orders};
 
 /// How often idle upstream connections are looked over for age.
@@ -82,6 +86,8 @@ pub struct Setup {
     pub published: Arc<Published>,
     /// What it is told.
     pub orders: Arc<Orders>,
+    /// What it accepts from.
+    pub handover: Arc<Handover>,
     /// Where it counts.
     pub slot: Arc<Slot>,
 }
@@ -99,6 +105,7 @@ pub struct Worker {
     pools: RefCell<HashMap<u32, Rc<Pool>>>,
     bell: Arc<Bell>,
     order: Cell<Order>,
+    doors: Doors,
     connections: Cell<u64>,
     /// Connections that have given up what serving needs, since memory was last given back.
     rested: Cell<u64>,
@@ -125,6 +132,7 @@ impl Worker {
             pools: RefCell::default(),
             bell: Arc::default(),
             order: Cell::new(Order::Serve),
+            doors: Doors::default(),
             connections: Cell::new(0),
             rested: Cell::new(0),
             accepting: Cell::new(0),
@@ -165,6 +173,7 @@ impl Worker {
                 pool.retire();
             }
         }
+        self.doors.renew(&table);
         let splits = split_states(&table, &self.adopted.borrow());
         *self.adopted.borrow_mut() = Rc::new(Adopted { table, pools: current, splits });
         self.counters().table_adoptions.inc();
@@ -219,10 +228,10 @@ impl Worker {
     }
 
     /// Runs until the process ends; returns only when the worker has been told to cut and everything has ended.
-    async fn run(self: Rc<Self>, listeners: Vec<Registered>) {
+    async fn run(self: Rc<Self>, listeners: Vec<(Bound, Registered)>) {
         let _record = LeftBehind(Rc::clone(&self));
-        for registered in listeners {
-            listener::start(&self, registered);
+        for (bound, registered) in listeners {
+            doors::open(&self, &bound, registered);
         }
         monoio::spawn(keep_pools(Rc::clone(&self)));
         let mut last = Instant::now();
@@ -233,6 +242,8 @@ impl Worker {
             let passed = now.duration_since(last);
             let ticks = (passed.as_nanos() / TICK.as_nanos()).max(1) as u32;
             last += TICK * ticks;
+            // Before the order to drain is heard, so that a socket that has just come is drained as well.
+            doors::keep(&self);
             self.tick(ticks, passed.saturating_sub(TICK));
             if now.duration_since(expired) >= EXPIRE_EVERY {
                 expired = now;

@@ -4,7 +4,7 @@ use std::{io, rc::Rc};
 
 use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder, time::TimeDriver};
 
-use super::{Bound, Setup, Worker, listener, socket};
+use super::{Setup, Worker, listener, socket};
 use crate::{control::config::Driver, observe::AccessLogHandle};
 
 /// Submission entries of a ring: what one turn of a loop can hand over with one call.
@@ -123,16 +123,16 @@ pub fn run(
     chosen: Chosen,
     setup: Setup,
     log: Option<AccessLogHandle>,
-    bound: Vec<Bound>,
     started: impl FnOnce(),
 ) -> io::Result<()> {
     let _last_will = LastWill;
     let mut event_loop = Loop::build(chosen)?;
     event_loop.block_on(async move {
-        let listeners = bound.into_iter().map(listener::register).collect::<io::Result<_>>()?;
+        let (_, bound) = setup.handover.bound();
+        let watched = bound.iter().map(listener::register).collect::<io::Result<Vec<_>>>()?;
         let worker: Rc<Worker> = Worker::new(setup, log);
         started();
-        worker.run(listeners).await;
+        worker.run(bound.into_iter().zip(watched).collect()).await;
         Ok(())
     })
 }

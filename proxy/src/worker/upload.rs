@@ -75,7 +75,7 @@ impl Upload {
     pub fn keeps_open(&self, client: &Client, head: &RequestHead) -> bool {
         let short = self.remaining.get().is_some_and(|rest| rest <= DRAIN_BODY_BYTES_MAX);
         let sure = self.complete.get() || (short && !head.expects_continue);
-        head.keep_alive && sure && !client.worker.draining()
+        head.keep_alive && sure && !client.draining()
     }
 
     /// Goes on with `sending`, and notes how it ended. An upstream that takes no more is no failure: it may have

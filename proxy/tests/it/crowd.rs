@@ -1,6 +1,6 @@
 //! Ten thousand clients that are silent and a few that are not: nobody notices the others.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::harness::{
     Client, Origin, Proxy, Setup,
@@ -17,6 +17,15 @@ const OTHERS: u64 = 2_000;
 
 /// One at a time: both ends of every connection are descriptors of this machine.
 static CROWD: Mutex<()> = Mutex::new(());
+
+/// Room for as many of the `wanted` clients as this machine's limit allows, to oneself as long as it is held.
+#[track_caller]
+pub fn room_for(wanted: u64) -> (MutexGuard<'static, ()>, u64) {
+    let alone = CROWD.lock().unwrap_or_else(PoisonError::into_inner);
+    let clients = wanted.min(raise_open_files().saturating_sub(OTHERS));
+    assert!(clients >= 1_000 || std::env::var_os("CI").is_none(), "room for {clients} clients only");
+    (alone, clients)
+}
 
 /// Raises the limit on open files to the hard one, and gives it.
 fn raise_open_files() -> u64 {
@@ -53,9 +62,7 @@ fn arrive(proxy: &Proxy, count: u64) -> Vec<Client> {
 
 both_drivers! {
     fn ten_thousand_rest_and_a_few_work(driver) {
-        let _alone = CROWD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let idle = IDLE.min(raise_open_files().saturating_sub(OTHERS));
-        assert!(idle >= 1_000 || std::env::var_os("CI").is_none(), "room for {idle} clients only");
+        let (_alone, idle) = room_for(IDLE);
         let origin = Origin::replies(&[OK]);
         let setup = Setup::to(&origin).listener("timeouts.keep_alive = \"1h\"").workers(2);
         let proxy = setup.start(driver);

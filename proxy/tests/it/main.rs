@@ -32,6 +32,7 @@ mod faults;
 mod files;
 mod http1;
 mod listeners;
+mod listeners_live;
 mod names;
 mod pool;
 mod process;

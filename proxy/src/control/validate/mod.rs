@@ -187,7 +187,7 @@ fn addresses_once(root: &Root, findings: &mut Findings) {
     let mut seen: Vec<(&Address, Place)> = Vec::new();
     for field in all {
         let Some(address) = &field.value else { continue };
-        if let Some((other, place)) = seen.iter().find(|(other, _)| overlap(other, address)) {
+        if let Some((other, place)) = seen.iter().find(|(other, _)| other.overlaps(address)) {
             let same = if *other == address { "is in use twice" } else { "overlaps with another" };
             let made = findings.error(field.place, format!("this address {same}"));
             made.other(*place).hint(
@@ -195,21 +195,6 @@ fn addresses_once(root: &Root, findings: &mut Findings) {
             );
         }
         seen.push((address, field.place));
-    }
-}
-
-fn overlap(a: &Address, b: &Address) -> bool {
-    match (a, b) {
-        (Address::Unix(a), Address::Unix(b)) => a == b,
-        (Address::Tcp(a), Address::Tcp(b)) => {
-            // ::ffff:a.b.c.d is IPv4 in disguise.
-            let (one, other) = (a.ip().to_canonical(), b.ip().to_canonical());
-            let any = one.is_unspecified() || other.is_unspecified();
-            a.port() == b.port()
-                && a.port() != 0
-                && (one == other || (any && one.is_ipv4() == other.is_ipv4()))
-        }
-        _ => false,
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{SockAddr, Socket, Type};
 
 use super::{
     PATIENCE,
@@ -45,16 +45,18 @@ impl Wire {
     /// Connects to "ADDRESS:PORT" or "unix:/PATH".
     #[track_caller]
     pub fn connect(address: &str) -> Wire {
-        let (domain, address) = match address.strip_prefix("unix:") {
-            Some(path) => (Domain::UNIX, SockAddr::unix(path).unwrap()),
-            None => {
-                let address: SocketAddr = address.parse().unwrap();
-                (Domain::for_address(address), address.into())
-            }
+        Wire::try_connect(address).unwrap()
+    }
+
+    /// As `connect`, where it may be that nobody listens.
+    pub fn try_connect(address: &str) -> std::io::Result<Wire> {
+        let address: SockAddr = match address.strip_prefix("unix:") {
+            Some(path) => SockAddr::unix(path).unwrap(),
+            None => address.parse::<SocketAddr>().unwrap().into(),
         };
-        let socket = Socket::new(domain, Type::STREAM, None).unwrap();
-        socket.connect_timeout(&address, PATIENCE).unwrap();
-        Wire::new(socket)
+        let socket = Socket::new(address.domain(), Type::STREAM, None).unwrap();
+        socket.connect_timeout(&address, PATIENCE)?;
+        Ok(Wire::new(socket))
     }
 
     /// Takes over a connected socket.
