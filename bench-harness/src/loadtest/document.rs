@@ -10,6 +10,7 @@ use super::{
 use crate::{
     fault::Result,
     page::{Block, Cell, Document, Table, Tone},
+    release,
 };
 
 /// Everything that a report is made of.
@@ -22,7 +23,7 @@ pub(super) struct Results<'a> {
 /// Builds the document.
 pub(super) fn build(results: &Results<'_>) -> Result<Document> {
     let Results { environment, measured, goals } = results;
-    let mut blocks = opening(measured, goals);
+    let mut blocks = opening(results);
     if !goals.is_empty() {
         blocks.push(Block::Section("Targets".into()));
         blocks.push(Block::Text("Ratios are taken round by round, and the median of them counts.".into()));
@@ -54,10 +55,11 @@ pub(super) fn build(results: &Results<'_>) -> Result<Document> {
 }
 
 /// What must be known before anything else.
-fn opening(measured: &[Measured], goals: &[Verdict]) -> Vec<Block> {
+fn opening(results: &Results<'_>) -> Vec<Block> {
+    let Results { environment, measured, goals } = results;
     let mut blocks = Vec::new();
-    if cfg!(debug_assertions) {
-        blocks.push(Block::Note(Tone::Bad, "Debug build: these figures mean nothing.".into()));
+    if environment.debug_build {
+        blocks.push(Block::Note(Tone::Bad, release::MARK.into()));
     }
     if !goals.is_empty() {
         let met = goals.iter().filter(|goal| goal.met).count();

@@ -17,6 +17,7 @@ pub mod phases;
 mod plans;
 pub(crate) mod process;
 pub(crate) mod proxy_config;
+pub(crate) mod proxy_info;
 mod record;
 pub mod scenario;
 mod section;
@@ -40,6 +41,7 @@ use subject::Subjects;
 use crate::{
     fault::{At, Result},
     page::{html, markdown},
+    release,
     report::hgrm,
     runtime, socket,
 };
@@ -64,6 +66,7 @@ impl Cores {
 
 /// Runs `ringlane-bench loadtest`.
 pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
+    args.debug.check_own()?;
     socket::raise_open_files();
     let scenarios = args.scenarios();
     let allowed = runtime::allowed_cores();
@@ -82,13 +85,15 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
         if let Some(core) = cores.load {
             runtime::pin(core)?;
         }
-        environment.commands = subjects.commands();
-        environment.drivers = subjects.drivers()?;
+        environment.note(&subjects);
         println!("measuring\n{}files in {}\n", subjects.describe(), dir.display());
         measured.extend(series::run(args, group, &subjects, cores)?);
     }
 
     let goals = goals::judge(&measured);
+    if environment.debug_build {
+        println!("{}\n", release::MARK);
+    }
     print!("{}", summary::text(&measured, &goals));
     write_files(&dir, &environment, &measured, &goals)?;
     point_latest_at(&dir);

@@ -5,7 +5,10 @@ use clap::Args;
 
 use super::peer::Peer;
 use super::scenario::{PRESETS, Preset, Scenario};
-use crate::load::options::{parse_duration, parse_rate};
+use crate::{
+    load::options::{parse_duration, parse_rate},
+    release::AllowDebug,
+};
 
 /// Rounds without `--rounds`; a preset may ask for more.
 const ROUNDS: usize = 3;
@@ -58,6 +61,9 @@ pub struct LoadtestArgs {
     /// Where a directory for the results is made
     #[arg(long, value_name = "DIR", default_value = "target/loadtest")]
     pub out: PathBuf,
+    /// Whether a debug build will do.
+    #[command(flatten)]
+    pub debug: AllowDebug,
 }
 
 /// One word of `--scenario`.

@@ -7,9 +7,12 @@ use super::{
     measured::{Figure as Of, Kind as SubjectKind, Measured, Spread},
     noise,
 };
-use crate::guard::{
-    kind::Kind,
-    record::{FORMAT, Figure, VERSION},
+use crate::{
+    guard::{
+        kind::Kind,
+        record::{FORMAT, Figure, VERSION},
+    },
+    release,
 };
 
 /// The whole file.
@@ -17,6 +20,7 @@ pub(super) fn json(environment: &Environment, measured: &[Measured], goals: &[Ve
     json!({
         "format": FORMAT,
         "version": VERSION,
+        "warning": environment.debug_build.then_some(release::MARK),
         "environment": environment,
         "noise": noise::sentences(measured),
         "figures": figures(measured),

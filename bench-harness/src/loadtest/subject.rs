@@ -15,6 +15,7 @@ use super::{
     peer::{Peer, Site, find_program},
     process::{Launch, Process},
     proxy_config::{Place, free_address, rewrite},
+    proxy_info::ProxyInfo,
     scenario,
 };
 use crate::{
@@ -33,6 +34,8 @@ pub(super) struct Subject {
     pub(super) pid: Option<u32>,
     /// Where Ringlane tells about itself.
     pub(super) admin: Option<SocketAddr>,
+    /// What it says there that it is.
+    pub(super) info: Option<ProxyInfo>,
     /// How it was started.
     pub(super) command: String,
     /// Resident memory before it was asked for anything but to show that it works.
@@ -60,6 +63,7 @@ impl Subjects {
                 address: resolve(&parse_url(url)?.host)?,
                 pid: None,
                 admin: None,
+                info: None,
                 command: String::new(),
                 memory_idle: None,
                 url: Some(url.clone()),
@@ -109,17 +113,9 @@ impl Subjects {
         self.all.iter().map(|subject| (subject.name.clone(), subject.command.clone())).collect()
     }
 
-    /// Driver and ring flags of each that tells, in its own words.
-    pub(super) fn drivers(&self) -> Result<Vec<(String, String)>> {
-        let mut drivers = Vec::new();
-        for subject in &self.all {
-            let Some(admin) = subject.admin else { continue };
-            let metrics = origin::get(admin, None, "/metrics")?;
-            let info = metrics.lines().find(|line| line.starts_with("ringlane_info{"));
-            let driver = info.and_then(|line| line.split_once("driver=\"")?.1.split('"').next());
-            drivers.push((subject.name.clone(), driver.unwrap_or("unknown").to_owned()));
-        }
-        Ok(drivers)
+    /// What each that tells says that it is.
+    pub(super) fn infos(&self) -> impl Iterator<Item = (&str, &ProxyInfo)> {
+        self.all.iter().filter_map(|subject| Some((subject.name.as_str(), subject.info.as_ref()?)))
     }
 
     /// CPU time that this process and everything it started used so far.
@@ -153,6 +149,7 @@ impl Starter<'_> {
             address,
             pid: Some(pid),
             admin: None,
+            info: None,
             command: process.command().to_owned(),
             memory_idle: Some(resident::process_tree(pid)?),
             url: None,
@@ -187,8 +184,10 @@ impl Starter<'_> {
         command.args(["run", "--config"]).arg(config);
         let process = Process::start(command, &self.launch(name, libc::SIGKILL))?;
         self.add(name, Kind::Ringlane, address, process)?;
+        let info = ProxyInfo::of(admin)?;
+        self.args.debug.check_proxy(name, &info.build)?;
         if let Some(subject) = self.all.last_mut() {
-            subject.admin = Some(admin);
+            (subject.admin, subject.info) = (Some(admin), Some(info));
         }
         Ok(())
     }

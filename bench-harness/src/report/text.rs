@@ -2,11 +2,15 @@
 use std::{fmt::Write, time::Duration};
 
 use super::{Figures, figures::OpenLoop, table};
+use crate::release;
 
 /// Renders the figures of a run against `url`.
 pub fn render(figures: &Figures, url: &str) -> String {
     let latency = &figures.latency_us;
-    let mut text = format!(
+    let mut text = release::mark().map_or(String::new(), |mark| format!("{mark}\n"));
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
         "{url}, {} connections, {:.1} s, {}\n\
          requests  {} ({:.0} per second), {:.1} MB\n",
         figures.connections,
@@ -19,7 +23,6 @@ pub fn render(figures: &Figures, url: &str) -> String {
     if let Some(open) = &figures.open_loop {
         text.push_str(&open_loop(open));
     }
-    // Writing to a String cannot fail.
     let _ = write!(text, "cpu       {}\nerrors    {}\n\n", cpu(figures), figures.errors_text());
     let percentiles: Vec<String> =
         [latency.p50, latency.p90, latency.p99, latency.p999, latency.max].map(table::micros).into();
