@@ -1,12 +1,15 @@
 //! The report of one run as a person reads it on a terminal.
 use std::{fmt::Write, time::Duration};
 
-use super::{Figures, figures::OpenLoop, table};
+use super::{
+    Figures,
+    figures::{Latency, OpenLoop},
+    table,
+};
 use crate::release;
 
 /// Renders the figures of a run against `url`.
 pub fn render(figures: &Figures, url: &str) -> String {
-    let latency = &figures.latency_us;
     let mut text = release::mark().map_or(String::new(), |mark| format!("{mark}\n"));
     // Writing to a String cannot fail.
     let _ = write!(
@@ -24,9 +27,7 @@ pub fn render(figures: &Figures, url: &str) -> String {
         text.push_str(&open_loop(open));
     }
     let _ = write!(text, "cpu       {}\nerrors    {}\n\n", cpu(figures), figures.errors_text());
-    let percentiles: Vec<String> =
-        [latency.p50, latency.p90, latency.p99, latency.p999, latency.max].map(table::micros).into();
-    text.push_str(&table::render(&["p50", "p90", "p99", "p99.9", "max"], &[percentiles]));
+    text.push_str(&table::render(&Latency::HEADER, &[figures.latency_us.cells().into()]));
     if !figures.targets.is_empty() {
         let rows: Vec<_> =
             figures.targets.iter().map(|it| vec![it.request.clone(), it.requests_all.to_string()]).collect();
