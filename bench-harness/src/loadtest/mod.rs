@@ -19,6 +19,7 @@ pub(crate) mod process;
 pub(crate) mod proxy_config;
 pub(crate) mod proxy_info;
 mod record;
+pub mod routes;
 pub mod scenario;
 mod section;
 mod series;
@@ -36,6 +37,7 @@ use document::Results;
 use environment::Environment;
 use measured::Measured;
 use options::LoadtestArgs;
+use routes::Routes;
 use subject::Subjects;
 
 use crate::{
@@ -80,7 +82,7 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
     let mut measured = Vec::new();
     // Scenarios with the same routes share their subjects; others need them started anew with another config.
     for group in scenarios.chunk_by(|a, b| a.routes == b.routes) {
-        let routes = group.first().map_or(0, |scenario| scenario.routes);
+        let routes = group.first().map_or(Routes::NONE, |scenario| scenario.routes);
         let subjects = Subjects::start(args, cores, &dir, routes)?;
         if let Some(core) = cores.load {
             runtime::pin(core)?;

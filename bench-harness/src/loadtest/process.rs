@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::origin;
+use super::{origin, routes::Entrance};
 use crate::fault::{At, Fault, Result};
 
 /// How long a child has to answer its first request.
@@ -87,10 +87,10 @@ impl Process {
     }
 
     /// Waits until it answers through to the origin.
-    pub(crate) fn wait_until_it_answers(&mut self, address: SocketAddr, host: Option<&str>) -> Result<()> {
+    pub(crate) fn wait_until_it_answers(&mut self, address: SocketAddr, by: &Entrance) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            let refused = match origin::answers(address, host) {
+            let refused = match origin::answers(address, by) {
                 Ok(()) => return Ok(()),
                 Err(fault) => fault,
             };
@@ -213,8 +213,10 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "echo no such option >&2; exit 3"]);
         let mut process = Process::start(command, &launch("ringlane-bench-test-early", &dir)).unwrap();
-        let fault =
-            process.wait_until_it_answers("127.0.0.1:1".parse().unwrap(), None).unwrap_err().to_string();
+        let fault = process
+            .wait_until_it_answers("127.0.0.1:1".parse().unwrap(), &Entrance::default())
+            .unwrap_err()
+            .to_string();
         assert!(fault.contains("no such option") && fault.contains("exit status: 3"), "{fault}");
     }
 }

@@ -1,7 +1,7 @@
 //! What a Ringlane says that it is: driver and build, from its metrics.
 use std::net::SocketAddr;
 
-use super::origin;
+use super::{origin, routes::Entrance};
 use crate::fault::Result;
 
 /// What is not said.
@@ -19,7 +19,7 @@ pub(crate) struct ProxyInfo {
 impl ProxyInfo {
     /// Asks the admin listener.
     pub(crate) fn of(admin: SocketAddr) -> Result<Self> {
-        Ok(Self::parse(&origin::get(admin, None, "/metrics")?))
+        Ok(Self::parse(&origin::get(admin, &Entrance::default(), "/metrics")?))
     }
 
     fn parse(metrics: &str) -> Self {

@@ -1,6 +1,8 @@
 //! What is asked of every subject.
 use serde::Serialize;
 
+use super::routes::Routes;
+
 /// Rounds that say something.
 const ROUNDS_MIN: usize = 3;
 
@@ -23,8 +25,8 @@ pub struct Scenario {
     pub mixed: bool,
     /// Requests at a constant rate instead of one after the other.
     pub open: bool,
-    /// Routes that the proxies have, each for a host of its own; 0: one for everything.
-    pub routes: usize,
+    /// Routes that the proxies have, and over which requests are spread.
+    pub routes: Routes,
     /// How often each subject is measured.
     pub rounds: usize,
 }
@@ -41,7 +43,7 @@ pub struct Preset {
     new_connection: bool,
     mixed: bool,
     open: bool,
-    routes: usize,
+    routes: Routes,
     /// Fewer rounds say nothing.
     pub rounds_min: usize,
 }
@@ -56,7 +58,7 @@ const SMALL: Preset = Preset {
     new_connection: false,
     mixed: false,
     open: false,
-    routes: 0,
+    routes: Routes::NONE,
     rounds_min: ROUNDS_MIN,
 };
 
@@ -99,10 +101,10 @@ pub const PRESETS: &[Preset] = &[
         ..SMALL
     },
     Preset {
-        name: "routes-1000",
-        title: "13 B, 256 connections, 1,000 routes by host",
+        name: "routes-100x10",
+        title: "13 B, 256 connections, 1,000 routes: 10 paths on each of 100 hosts",
         connections: 256,
-        routes: 1000,
+        routes: Routes { hosts: 100, paths: 10 },
         ..SMALL
     },
 ];
@@ -148,7 +150,7 @@ impl Scenario {
         }
     }
 
-    /// What is asked for; at least one kind of request.
+    /// What is asked for on each route; at least one kind of request.
     pub fn asks(&self) -> Vec<Ask> {
         match (self.mixed, self.upload_bytes) {
             (true, _) => MIX.iter().map(|(weight, ask)| Ask { weight: *weight, ..ask() }).collect(),
@@ -195,16 +197,6 @@ impl Ask {
     }
 }
 
-/// The hosts that `routes` routes are for.
-pub(super) fn hosts(routes: usize) -> Vec<String> {
-    (0..routes).map(|n| format!("site-{n}.example")).collect()
-}
-
-/// The one that is asked for: neither the first nor the last in anybody's list.
-pub(super) fn asked_host(routes: usize) -> Option<String> {
-    hosts(routes).into_iter().nth(routes / 2)
-}
-
 fn counted(connections: usize) -> String {
     format!("{connections} connection{}", if connections == 1 { "" } else { "s" })
 }
@@ -219,7 +211,11 @@ mod tests {
         assert_eq!(names.len(), PRESETS.len());
         let mut routes: Vec<_> = PRESETS.iter().map(|preset| preset.routes).collect();
         routes.dedup();
-        assert_eq!(routes, [0, 1000], "each change of routes restarts every subject");
+        assert_eq!(
+            routes,
+            [Routes::NONE, Routes { hosts: 100, paths: 10 }],
+            "each change of routes restarts every subject"
+        );
     }
 
     #[test]
@@ -227,11 +223,5 @@ mod tests {
         let mixed = PRESETS.iter().find(|preset| preset.mixed).unwrap().scenario(1);
         assert_eq!(mixed.asks().iter().map(|ask| ask.weight).sum::<u32>(), 100);
         assert_eq!(mixed.asks().iter().filter(|ask| ask.method() == "POST").count(), 1);
-    }
-
-    #[test]
-    fn one_of_the_hosts_is_asked_for() {
-        assert_eq!(asked_host(1000).as_deref(), Some("site-500.example"));
-        assert_eq!(asked_host(0), None);
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn blocks(measured: &[Measured]) -> Result<Vec<Block>> {
     let rows = measured.iter().map(|one| row(one, measured)).collect();
     let mut blocks = vec![
         Block::Section(first.scenario.title.clone()),
-        Block::Text(how(first)),
+        Block::Text(how(first) + &spread_over(measured)),
         Block::Table(Table { header, rows, prose: false }),
         Block::Charts(charts(measured)?),
     ];
@@ -56,6 +56,22 @@ fn how(one: &Measured) -> String {
         None => "closed loop".into(),
     };
     format!("{what}; {pace}; {rounds} rounds of {seconds:.1} s. Scenario {}.", one.scenario.name)
+}
+
+/// How far requests were spread over many routes.
+fn spread_over(measured: &[Measured]) -> String {
+    let routes = measured.first().map_or(0, |one| one.scenario.routes.entrances().len());
+    let fewest = measured.iter().min_by_key(|one| one.kinds_answered);
+    match fewest.filter(|_| routes > 1) {
+        Some(fewest) => format!(
+            " By {} routes in turn, each client from another one on; of the subject that was asked least, {}, {} of them \
+             were used.",
+            grouped(routes as f64),
+            fewest.subject,
+            grouped(fewest.kinds_answered as f64)
+        ),
+        None => String::new(),
+    }
 }
 
 fn row(one: &Measured, all: &[Measured]) -> Vec<Cell> {

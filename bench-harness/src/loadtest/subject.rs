@@ -16,7 +16,7 @@ use super::{
     process::{Launch, Process},
     proxy_config::{Place, free_address, rewrite},
     proxy_info::ProxyInfo,
-    scenario,
+    routes::{Entrance, Routes},
 };
 use crate::{
     cpu,
@@ -55,7 +55,7 @@ pub(super) struct Subjects {
 
 impl Subjects {
     /// Starts the origin and all that was asked for, with so many routes, and waits until each answers.
-    pub(super) fn start(args: &LoadtestArgs, cores: Cores, dir: &Path, routes: usize) -> Result<Self> {
+    pub(super) fn start(args: &LoadtestArgs, cores: Cores, dir: &Path, routes: Routes) -> Result<Self> {
         if let Some(url) = &args.target {
             let subject = Subject {
                 name: "target".into(),
@@ -79,8 +79,8 @@ impl Subjects {
             core: cores.proxy,
             dir,
             origin,
-            hosts: scenario::hosts(routes),
-            asked_host: scenario::asked_host(routes),
+            routes,
+            entrance: routes.entrance(),
             all: Vec::new(),
         };
         starter.add("direct", Kind::Direct, origin, process)?;
@@ -130,17 +130,18 @@ struct Starter<'a> {
     core: Option<usize>,
     dir: &'a Path,
     origin: SocketAddr,
-    hosts: Vec<String>,
-    asked_host: Option<String>,
+    routes: Routes,
+    /// One of them.
+    entrance: Entrance,
     all: Vec<Subject>,
 }
 
 impl Starter<'_> {
     fn add(&mut self, name: &str, kind: Kind, address: SocketAddr, mut process: Process) -> Result<()> {
-        let host = self.asked_host.as_deref();
-        process.wait_until_it_answers(address, host)?;
+        process.wait_until_it_answers(address, &self.entrance)?;
         if matches!(kind, Kind::Ringlane | Kind::Peer) {
-            origin::check_forwarding(address, host).at(name)?;
+            origin::check_forwarding(address, &self.entrance).at(name)?;
+            origin::check_routing(address, self.routes).at(name)?;
         }
         let pid = process.pid();
         self.all.push(Subject {
@@ -177,7 +178,7 @@ impl Starter<'_> {
             source.display()
         ))?;
         let (address, admin) = (free_address()?, free_address()?);
-        let place = Place { listen: address, admin, origin: self.origin, driver, hosts: &self.hosts };
+        let place = Place { listen: address, admin, origin: self.origin, driver, routes: self.routes };
         let text = rewrite(&text, &place).at(source.display())?;
         let config = self.write(&format!("{name}.toml"), &text)?;
         let mut command = Command::new(binary);
@@ -210,7 +211,7 @@ impl Starter<'_> {
             return Ok(());
         };
         let address = free_address()?;
-        let site = Site { listen: address, origin: self.origin, dir: self.dir, hosts: &self.hosts };
+        let site = Site { listen: address, origin: self.origin, dir: self.dir, routes: self.routes };
         let files = peer.files(&site);
         let paths = files.iter().map(|(name, text)| self.write(name, text)).collect::<Result<Vec<_>>>()?;
         let config = paths.first().ok_or_else(|| Fault::new(format!("{} has no config", peer.name())))?;

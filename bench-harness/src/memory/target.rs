@@ -9,6 +9,7 @@ use crate::{
         process::{Launch, Process},
         proxy_config::{Place, free_address, rewrite},
         proxy_info::ProxyInfo,
+        routes::{Entrance, Routes},
     },
     release,
 };
@@ -48,15 +49,20 @@ impl Target {
             args.config.display()
         ))?;
         let (address, admin) = (free_address()?, free_address()?);
-        let place =
-            Place { listen: address, admin, origin: origin_address, driver: &args.driver, hosts: &[] };
+        let place = Place {
+            listen: address,
+            admin,
+            origin: origin_address,
+            driver: &args.driver,
+            routes: Routes::NONE,
+        };
         let text = rewrite(&text, &place).at(args.config.display())?;
         let config = dir.join("ringlane.toml");
         fs::write(&config, text).at(format!("cannot write {}", config.display()))?;
         let mut command = Command::new(binary);
         command.args(["run", "--config"]).arg(config);
         let mut proxy = Process::start(command, &launch("ringlane"))?;
-        proxy.wait_until_it_answers(address, None)?;
+        proxy.wait_until_it_answers(address, &Entrance::default())?;
         let build = ProxyInfo::of(admin)?.build;
         args.debug.check_proxy("ringlane", &build)?;
         let is_debug = release::is_debug(&build);
