@@ -9,7 +9,11 @@ use crate::{
     floor::{self, FloorArgs},
     guard::{self, CompareArgs},
     load::{self, options::LoadArgs, progress::Display},
-    loadtest::{self, options::LoadtestArgs},
+    loadtest::{
+        self,
+        notes::{self, AnnotateArgs},
+        options::LoadtestArgs,
+    },
     memory::{self, options::MemoryArgs},
     report::{Figures, Outputs, text},
 };
@@ -30,6 +34,8 @@ enum Command {
     Loadtest(Box<LoadtestArgs>),
     /// Drive all kinds of clients at a proxy and fail if its memory passes a bound or keeps growing
     Memory(MemoryArgs),
+    /// Put notes by hand on missed targets into reports that a load test wrote; exits 1 while any has none
+    Annotate(AnnotateArgs),
     /// Hold a record of figures against an older one; exits 1 when one is worse than allowed
     Compare(CompareArgs),
     /// Run the origin whose answers can be verified
@@ -45,6 +51,7 @@ impl Cli {
             Command::Load(args) => run_load(&args),
             Command::Loadtest(args) => loadtest::run(&args),
             Command::Memory(args) => memory::run(&args),
+            Command::Annotate(args) => notes::annotate(&args),
             Command::Compare(args) => Ok(guard::run(&args)),
             Command::Echo(args) => echo::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Floor(args) => floor::run(&args).map(|()| ExitCode::SUCCESS),

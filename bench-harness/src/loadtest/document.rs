@@ -3,8 +3,10 @@ use super::{
     environment::{Environment, readable},
     goals::Verdict,
     measured::{Figure, Kind, Measured, Spread},
-    noise,
+    missed, noise,
+    notes::Notes,
     phases::PHASES,
+    profile::Profiles,
     section, summary,
 };
 use crate::{
@@ -18,11 +20,13 @@ pub(super) struct Results<'a> {
     pub(super) environment: &'a Environment,
     pub(super) measured: &'a [Measured],
     pub(super) goals: &'a [Verdict],
+    pub(super) profiles: &'a Profiles,
+    pub(super) notes: Option<&'a Notes>,
 }
 
 /// Builds the document.
 pub(super) fn build(results: &Results<'_>) -> Result<Document> {
-    let Results { environment, measured, goals } = results;
+    let Results { environment, measured, goals, profiles, notes } = results;
     let mut blocks = opening(results);
     if !goals.is_empty() {
         blocks.push(Block::Section("Targets".into()));
@@ -36,6 +40,7 @@ pub(super) fn build(results: &Results<'_>) -> Result<Document> {
             .into(),
     ));
     blocks.push(Block::Table(overview(measured)));
+    blocks.extend(missed::blocks(goals, profiles, *notes));
     for of_scenario in measured.chunk_by(|a, b| a.scenario.name == b.scenario.name) {
         blocks.extend(section::blocks(of_scenario)?);
     }
@@ -56,7 +61,7 @@ pub(super) fn build(results: &Results<'_>) -> Result<Document> {
 
 /// What must be known before anything else.
 fn opening(results: &Results<'_>) -> Vec<Block> {
-    let Results { environment, measured, goals } = results;
+    let Results { environment, measured, goals, .. } = results;
     let mut blocks = Vec::new();
     if environment.debug_build {
         blocks.push(Block::Note(Tone::Bad, release::MARK.into()));
@@ -94,11 +99,12 @@ fn targets(goals: &[Verdict]) -> Table {
             Cell { text: goal.word().into(), tone },
             format!("{:.2}", goal.ratio.median).into(),
             goal.target.clone().into(),
+            goal.by().into(),
             range(goal.ratio).into(),
         ]
     };
     Table {
-        header: ["ratio", "verdict", "measured", "target", "min to max"].map(String::from).into(),
+        header: ["ratio", "verdict", "measured", "target", "by", "min to max"].map(String::from).into(),
         rows: goals.iter().map(row).collect(),
         prose: false,
     }

@@ -55,6 +55,12 @@ const GOALS: &[Goal] = &[
 /// One target with what was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verdict {
+    /// Its name, which does not depend on what was measured.
+    pub name: String,
+    /// The scenario.
+    pub scenario: String,
+    /// Who Ringlane was held against: a subject.
+    pub rival: String,
     /// What is compared, in words.
     pub what: String,
     /// The target, in words.
@@ -63,11 +69,18 @@ pub struct Verdict {
     pub ratio: Spread,
     /// Whether it is met.
     pub met: bool,
+    /// How far beyond the target, as a share of it: above 0 is worse.
+    pub beyond: f64,
     /// The machine was too noisy in that scenario to be sure.
     pub noisy: bool,
 }
 
 impl Verdict {
+    /// By how much, in words.
+    pub fn by(&self) -> String {
+        format!("{:.1} %", self.beyond.abs() * 100.0)
+    }
+
     /// Met or missed, in words.
     pub fn word(&self) -> &'static str {
         match (self.met, self.noisy) {
@@ -104,9 +117,11 @@ fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
         Against::BestPeer => best_peer(of_scenario(), goal.figure)?,
     };
     let ratio = first(Kind::Ringlane)?.ratio(rival, goal.figure)?;
-    let (target, met) = match goal.limit {
-        Limit::AtMost(limit) => (format!("<= {limit:.2}"), ratio.median <= limit),
-        Limit::BestRoundAtLeast(limit) => (format!(">= {limit:.2} in the best round"), ratio.max >= limit),
+    let (target, met, beyond) = match goal.limit {
+        Limit::AtMost(limit) => (format!("<= {limit:.2}"), ratio.median <= limit, ratio.median / limit - 1.0),
+        Limit::BestRoundAtLeast(limit) => {
+            (format!(">= {limit:.2} in the best round"), ratio.max >= limit, 1.0 - ratio.max / limit)
+        }
     };
     let figure = match goal.figure {
         Figure::Cpu => "CPU per request",
@@ -115,8 +130,22 @@ fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
         Figure::P99 => "p99",
         Figure::P999 => "p99.9",
     };
-    let what = format!("{}: {figure} / {}", goal.scenario, rival.subject);
-    Some(Verdict { what, target, ratio, met, noisy: noise::is_noisy(measured, goal.scenario) })
+    let against = match goal.against {
+        Against::BestPeer => "best peer",
+        Against::Floor => "floor",
+        Against::Direct => "direct",
+    };
+    Some(Verdict {
+        name: format!("{}: {figure} / {against}", goal.scenario),
+        scenario: goal.scenario.to_owned(),
+        rival: rival.subject.clone(),
+        what: format!("{}: {figure} / {}", goal.scenario, rival.subject),
+        target,
+        ratio,
+        met,
+        beyond,
+        noisy: noise::is_noisy(measured, goal.scenario),
+    })
 }
 
 #[cfg(test)]
@@ -141,6 +170,8 @@ mod tests {
                 ("13b-256: CPU per request / floor", 11000.0, true)
             ]
         );
+        assert_eq!(verdicts[0].name, "13b-256: CPU per request / best peer");
+        assert_eq!((verdicts[0].rival.as_str(), verdicts[0].by().as_str()), ("haproxy", "11.9 %"));
     }
 
     #[test]
@@ -168,6 +199,12 @@ mod tests {
         ]);
         assert_eq!(verdicts.len(), 1);
         assert!(verdicts[0].met, "{verdicts:?}");
+        // 10 / 10.5 is 0.952 of direct, where 0.92 are asked for.
+        assert_eq!(
+            (verdicts[0].name.as_str(), verdicts[0].by().as_str()),
+            ("13b-64: throughput / direct", "3.5 %")
+        );
+        assert!(verdicts[0].beyond < 0.0);
     }
 
     #[test]

@@ -9,13 +9,16 @@ mod document;
 mod environment;
 pub mod goals;
 pub mod measured;
+mod missed;
 mod noise;
+pub mod notes;
 pub mod options;
 mod origin;
 pub mod peer;
 pub mod phases;
 mod plans;
 pub(crate) mod process;
+mod profile;
 pub(crate) mod proxy_config;
 pub(crate) mod proxy_info;
 mod record;
@@ -35,8 +38,9 @@ use std::{
 
 use document::Results;
 use environment::Environment;
-use measured::Measured;
+use notes::Notes;
 use options::LoadtestArgs;
+use profile::Profiles;
 use routes::Routes;
 use subject::Subjects;
 
@@ -80,6 +84,7 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
         eprintln!("WARNING: one core for everything: figures of the proxy and of the load mix");
     }
     let mut measured = Vec::new();
+    let mut profiles = Profiles::default();
     // Scenarios with the same routes share their subjects; others need them started anew with another config.
     for group in scenarios.chunk_by(|a, b| a.routes == b.routes) {
         let routes = group.first().map_or(Routes::NONE, |scenario| scenario.routes);
@@ -89,15 +94,23 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
         }
         environment.note(&subjects);
         println!("measuring\n{}files in {}\n", subjects.describe(), dir.display());
-        measured.extend(series::run(args, group, &subjects, cores)?);
+        let of_group = series::run(args, group, &subjects, cores)?;
+        profiles.extend(profile::take(args, &subjects, cores, &dir, &of_group));
+        measured.extend(of_group);
     }
 
     let goals = goals::judge(&measured);
+    profiles.missing.iter().for_each(|why| eprintln!("no profile: {why}"));
     if environment.debug_build {
         println!("{}\n", release::MARK);
     }
     print!("{}", summary::text(&measured, &goals));
-    write_files(&dir, &environment, &measured, &goals)?;
+    let notes = args.notes.as_deref().map(Notes::read).transpose()?.flatten();
+    let notes = notes.as_ref();
+    let results =
+        Results { environment: &environment, measured: &measured, goals: &goals, profiles: &profiles, notes };
+    write_files(&dir, &results)?;
+    print!("{}", missed::without_notes(args, &results));
     point_latest_at(&dir);
     println!("\nfigures in {}\npage    file://{}", dir.display(), dir.join("report.html").display());
     let failed = measured.iter().any(|m| m.errors() > 0);
@@ -123,22 +136,17 @@ fn point_latest_at(dir: &Path) {
     }
 }
 
-fn write_files(
-    dir: &Path,
-    environment: &Environment,
-    measured: &[Measured],
-    goals: &[goals::Verdict],
-) -> Result<()> {
+fn write_files(dir: &Path, results: &Results<'_>) -> Result<()> {
     let write = |name: &str, text: &str| {
         let path = dir.join(name);
         fs::write(&path, text).at(format!("cannot write {}", path.display()))
     };
-    let results = record::json(environment, measured, goals);
-    write("results.json", &(serde_json::to_string_pretty(&results).at("results as JSON")? + "\n"))?;
-    let document = document::build(&Results { environment, measured, goals })?;
+    let record = record::json(results);
+    write("results.json", &(serde_json::to_string_pretty(&record).at("results as JSON")? + "\n"))?;
+    let document = document::build(results)?;
     write("report.html", &html::render(&document))?;
     write("report.md", &markdown::render(&document))?;
-    for one in measured {
+    for one in results.measured {
         write(&format!("{}-{}.hgrm", one.scenario.name, one.subject), &hgrm::render(&one.latency))?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! `ringlane-bench loadtest`: what is typed.
 use std::{path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::peer::Peer;
 use super::scenario::{PRESETS, Preset, Scenario};
@@ -52,6 +52,12 @@ pub struct LoadtestArgs {
     /// Leave Ringlane out
     #[arg(long)]
     pub skip_ringlane: bool,
+    /// Take profiles with perf once a scenario is measured: where a target is missed, everywhere, or nowhere
+    #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
+    pub profile: ProfileWhere,
+    /// What is known of missed targets, for the report: a section `## TARGET` each, in Markdown
+    #[arg(long, value_name = "FILE")]
+    pub notes: Option<PathBuf>,
     /// Ringlane's binary; by default the one beside this one
     #[arg(long, value_name = "FILE")]
     pub proxy: Option<PathBuf>,
@@ -64,6 +70,18 @@ pub struct LoadtestArgs {
     /// Whether a debug build will do.
     #[command(flatten)]
     pub debug: AllowDebug,
+}
+
+/// Where profiles are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProfileWhere {
+    /// In scenarios with a missed target.
+    #[default]
+    Missed,
+    /// In every scenario.
+    All,
+    /// Nowhere.
+    None,
 }
 
 /// One word of `--scenario`.

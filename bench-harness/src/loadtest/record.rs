@@ -2,8 +2,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    environment::Environment,
-    goals::Verdict,
+    document::Results,
     measured::{Figure as Of, Kind as SubjectKind, Measured, Spread},
     noise,
 };
@@ -16,7 +15,8 @@ use crate::{
 };
 
 /// The whole file.
-pub(super) fn json(environment: &Environment, measured: &[Measured], goals: &[Verdict]) -> Value {
+pub(super) fn json(results: &Results<'_>) -> Value {
+    let Results { environment, measured, goals, profiles, .. } = results;
     json!({
         "format": FORMAT,
         "version": VERSION,
@@ -25,6 +25,7 @@ pub(super) fn json(environment: &Environment, measured: &[Measured], goals: &[Ve
         "noise": noise::sentences(measured),
         "figures": figures(measured),
         "goals": goals,
+        "profiles": profiles,
         "results": measured,
     })
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::report::{figures::Latency, table};
 
 const HEADER: [&str; 7] = ["scenario", "target", "conns", "requests/s", "/direct", "cpu us/req", "min..max"];
-const GOAL_HEADER: &[&str] = &["ratio", "measured", "min..max", "target", "verdict"];
+const GOAL_HEADER: &[&str] = &["ratio", "measured", "min..max", "target", "verdict", "by"];
 
 /// The whole report as text.
 pub(super) fn text(measured: &[Measured], goals: &[Verdict]) -> String {
@@ -66,6 +66,7 @@ fn goal_rows(goals: &[Verdict]) -> Vec<Vec<String>> {
             range(goal.ratio),
             goal.target.clone(),
             goal.word().to_owned(),
+            goal.by(),
         ]
     };
     goals.iter().map(row).collect()
