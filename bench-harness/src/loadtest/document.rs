@@ -2,6 +2,7 @@
 use super::{
     environment::{Environment, readable},
     goals::Verdict,
+    held::Held,
     measured::{Figure, Kind, Measured, Spread},
     missed, noise,
     notes::Notes,
@@ -19,6 +20,8 @@ use crate::{
 pub(super) struct Results<'a> {
     pub(super) environment: &'a Environment,
     pub(super) measured: &'a [Measured],
+    /// None: not asked for.
+    pub(super) held: Option<&'a Result<Held>>,
     pub(super) goals: &'a [Verdict],
     pub(super) profiles: &'a Profiles,
     pub(super) notes: Option<&'a Notes>,
@@ -26,7 +29,7 @@ pub(super) struct Results<'a> {
 
 /// Builds the document.
 pub(super) fn build(results: &Results<'_>) -> Result<Document> {
-    let Results { environment, measured, goals, profiles, notes } = results;
+    let Results { environment, measured, held, goals, profiles, notes } = results;
     let mut blocks = opening(results);
     if !goals.is_empty() {
         blocks.push(Block::Section("Targets".into()));
@@ -43,6 +46,11 @@ pub(super) fn build(results: &Results<'_>) -> Result<Document> {
     blocks.extend(missed::blocks(goals, profiles, *notes));
     for of_scenario in measured.chunk_by(|a, b| a.scenario.name == b.scenario.name) {
         blocks.extend(section::blocks(of_scenario)?);
+    }
+    match held {
+        Some(Ok(held)) => blocks.extend(held.blocks()),
+        Some(Err(fault)) => blocks.push(Block::Note(Tone::Bad, format!("Memory was not measured: {fault}."))),
+        None => {}
     }
     blocks.extend(reading(measured));
     blocks.extend(surroundings(environment));

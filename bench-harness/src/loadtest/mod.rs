@@ -8,6 +8,7 @@
 mod document;
 mod environment;
 pub mod goals;
+mod held;
 pub mod measured;
 mod missed;
 mod noise;
@@ -38,6 +39,7 @@ use std::{
 
 use document::Results;
 use environment::Environment;
+use held::Held;
 use notes::Notes;
 use options::LoadtestArgs;
 use profile::Profiles;
@@ -99,7 +101,9 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
         measured.extend(of_group);
     }
 
-    let goals = goals::judge(&measured);
+    let held = held::measure(args, cores, &dir, &mut environment);
+    let mut goals = goals::judge(&measured);
+    goals.extend(held.iter().flatten().flat_map(Held::verdicts));
     profiles.missing.iter().for_each(|why| eprintln!("no profile: {why}"));
     if environment.debug_build {
         println!("{}\n", release::MARK);
@@ -107,13 +111,19 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
     print!("{}", summary::text(&measured, &goals));
     let notes = args.notes.as_deref().map(Notes::read).transpose()?.flatten();
     let notes = notes.as_ref();
-    let results =
-        Results { environment: &environment, measured: &measured, goals: &goals, profiles: &profiles, notes };
+    let results = Results {
+        environment: &environment,
+        measured: &measured,
+        held: held.as_ref(),
+        goals: &goals,
+        profiles: &profiles,
+        notes,
+    };
     write_files(&dir, &results)?;
     print!("{}", missed::without_notes(args, &results));
     point_latest_at(&dir);
     println!("\nfigures in {}\npage    file://{}", dir.display(), dir.join("report.html").display());
-    let failed = measured.iter().any(|m| m.errors() > 0);
+    let failed = measured.iter().any(|m| m.errors() > 0) || held.is_some_and(|held| held.is_err());
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -31,7 +31,8 @@ pub struct LoadtestArgs {
     /// Rounds per scenario, of which the median is reported (3, but at least 5 for the preset 13b-64)
     #[arg(long, value_name = "N")]
     pub rounds: Option<usize>,
-    /// Presets instead of --connections and --body-bytes: all, or a list of their names
+    /// Presets instead of --connections and --body-bytes: all, or a list of their names; memory: what idle and slow
+    /// clients cost
     #[arg(long, value_delimiter = ',', value_name = "NAME,..", value_parser = parse_scenario)]
     pub scenario: Vec<ScenarioChoice>,
     /// Requests per second of the open-loop preset; by default half of what the slowest fast peer can do
@@ -89,23 +90,32 @@ pub enum ProfileWhere {
 pub enum ScenarioChoice {
     /// Every preset.
     All,
+    /// What Ringlane holds for clients that do little.
+    Memory,
     /// One of them.
     One(&'static Preset),
 }
 
 fn parse_scenario(name: &str) -> Result<ScenarioChoice, String> {
-    if name == "all" {
-        return Ok(ScenarioChoice::All);
+    match name {
+        "all" => return Ok(ScenarioChoice::All),
+        "memory" => return Ok(ScenarioChoice::Memory),
+        _ => {}
     }
     let names = || PRESETS.iter().map(|preset| preset.name).collect::<Vec<_>>().join(", ");
     PRESETS
         .iter()
         .find(|preset| preset.name == name)
         .map(ScenarioChoice::One)
-        .ok_or_else(|| format!("no such scenario: choose all, or from {}", names()))
+        .ok_or_else(|| format!("no such scenario: choose all, or from memory, {}", names()))
 }
 
 impl LoadtestArgs {
+    /// Whether memory is measured besides.
+    pub fn measures_memory(&self) -> bool {
+        self.scenario.iter().any(|choice| matches!(choice, ScenarioChoice::All | ScenarioChoice::Memory))
+    }
+
     /// The scenarios to measure, in order.
     pub fn scenarios(&self) -> Vec<Scenario> {
         let rounds = self.rounds.unwrap_or(ROUNDS).max(1);
@@ -119,6 +129,7 @@ impl LoadtestArgs {
         let chosen = |preset: &&Preset| {
             self.scenario.iter().any(|choice| match choice {
                 ScenarioChoice::All => true,
+                ScenarioChoice::Memory => false,
                 ScenarioChoice::One(one) => one.name == preset.name,
             })
         };
@@ -162,6 +173,9 @@ mod tests {
         };
         assert_eq!(names("--scenario new-32,13b-1"), ["13b-1", "new-32"]);
         assert_eq!(names("--scenario all,13b-1").len(), PRESETS.len());
+        let memory = parse("--scenario memory").unwrap();
+        assert!(memory.measures_memory() && memory.scenarios().is_empty());
+        assert!(parse("--scenario all").unwrap().measures_memory() && !parse("").unwrap().measures_memory());
         assert!(parse("--scenario 14b-1").unwrap_err().to_string().contains("13b-64"));
     }
 

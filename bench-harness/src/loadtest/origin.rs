@@ -59,10 +59,21 @@ pub(super) fn check_routing(address: SocketAddr, routes: Routes) -> Result<()> {
 
 /// The body of a 200 response to a GET of `path` by an entrance.
 pub(super) fn get(address: SocketAddr, by: &Entrance, path: &str) -> Result<String> {
+    ask(&mut connect(address)?, address, by, path)
+}
+
+/// A connection on which nothing takes long.
+pub(super) fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let place = format!("connection to {address}");
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT).at(&place)?;
+    stream.set_read_timeout(Some(TIMEOUT)).at(&place)?;
+    Ok(stream)
+}
+
+/// The same as [`get`] on a connection to `address` that there is, and that stays.
+pub(super) fn ask(stream: &mut TcpStream, address: SocketAddr, by: &Entrance, path: &str) -> Result<String> {
     let path = format!("{}{path}", by.prefix);
     let place = format!("GET {path} from {address}");
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).at(&place)?;
-    stream.set_read_timeout(Some(TIMEOUT)).at(&place)?;
     let host = by.host.clone().unwrap_or_else(|| address.to_string());
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
     stream.write_all(request.as_bytes()).at(&place)?;

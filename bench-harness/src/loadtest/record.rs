@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::{
     document::Results,
+    held::Held,
     measured::{Figure as Of, Kind as SubjectKind, Measured, Spread},
     noise,
 };
@@ -16,14 +17,16 @@ use crate::{
 
 /// The whole file.
 pub(super) fn json(results: &Results<'_>) -> Value {
-    let Results { environment, measured, goals, profiles, .. } = results;
+    let Results { environment, measured, held, goals, profiles, .. } = results;
+    let held = held.and_then(|held| held.as_ref().ok());
     json!({
         "format": FORMAT,
         "version": VERSION,
         "warning": environment.debug_build.then_some(release::MARK),
         "environment": environment,
         "noise": noise::sentences(measured),
-        "figures": figures(measured),
+        "figures": figures(measured).into_iter().chain(held.iter().flat_map(|held| of_memory(held))).collect::<Vec<_>>(),
+        "held": held,
         "goals": goals,
         "profiles": profiles,
         "results": measured,
@@ -34,6 +37,12 @@ pub(super) fn json(results: &Results<'_>) -> Value {
 fn figures(measured: &[Measured]) -> Vec<Figure> {
     let ours = measured.iter().filter(|one| one.kind == SubjectKind::Ringlane);
     ours.flat_map(|one| figures_of(one, measured)).collect()
+}
+
+fn of_memory(held: &Held) -> impl Iterator<Item = Figure> {
+    let figure =
+        |(name, bytes)| Figure { name, kind: Kind::Memory, value: bytes as f64, min: None, max: None };
+    held.figures().into_iter().map(figure)
 }
 
 fn figures_of(one: &Measured, measured: &[Measured]) -> Vec<Figure> {
