@@ -4,6 +4,7 @@ use super::{
     goals::Verdict,
     held::Held,
     measured::{Figure, Kind, Measured, Spread},
+    micro::Micro,
     missed, noise,
     notes::Notes,
     phases::PHASES,
@@ -22,6 +23,7 @@ pub(super) struct Results<'a> {
     pub(super) measured: &'a [Measured],
     /// None: not asked for.
     pub(super) held: Option<&'a Result<Held>>,
+    pub(super) micro: &'a Micro,
     pub(super) goals: &'a [Verdict],
     pub(super) profiles: &'a Profiles,
     pub(super) notes: Option<&'a Notes>,
@@ -29,12 +31,13 @@ pub(super) struct Results<'a> {
 
 /// Builds the document.
 pub(super) fn build(results: &Results<'_>) -> Result<Document> {
-    let Results { environment, measured, held, goals, profiles, notes } = results;
+    let Results { environment, measured, held, micro, goals, profiles, notes } = results;
     let mut blocks = opening(results);
     if !goals.is_empty() {
         blocks.push(Block::Section("Targets".into()));
         blocks.push(Block::Text("Ratios are taken round by round, and the median of them counts.".into()));
         blocks.push(Block::Table(targets(goals)));
+        blocks.extend(micro.blocks());
     }
     blocks.push(Block::Section("CPU time per request".into()));
     blocks.push(Block::Text(
@@ -112,7 +115,7 @@ fn targets(goals: &[Verdict]) -> Table {
         ]
     };
     Table {
-        header: ["ratio", "verdict", "measured", "target", "by", "min to max"].map(String::from).into(),
+        header: ["what", "verdict", "measured", "target", "by", "min to max"].map(String::from).into(),
         rows: goals.iter().map(row).collect(),
         prose: false,
     }

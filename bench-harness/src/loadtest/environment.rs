@@ -133,11 +133,12 @@ pub(super) fn readable(timestamp: &str) -> String {
 
 /// The time now, in UTC, as `20260131-235959`.
 pub(super) fn timestamp() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    format_time(seconds)
+    format_time(SystemTime::now())
 }
 
-fn format_time(seconds: u64) -> String {
+/// A time, in UTC, the same way.
+pub(super) fn format_time(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     // Days to date by eras of 400 years that begin on the first of March; Hinnant's civil_from_days.
     let shifted = days + 719_468;
@@ -153,6 +154,8 @@ fn format_time(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -169,7 +172,7 @@ mod tests {
             (1_735_689_599, "20241231-235959"),
             (4_107_542_400, "21000301-000000"),
         ] {
-            assert_eq!(format_time(seconds), text);
+            assert_eq!(format_time(UNIX_EPOCH + Duration::from_secs(seconds)), text);
         }
     }
 }

@@ -10,6 +10,7 @@ mod environment;
 pub mod goals;
 mod held;
 pub mod measured;
+mod micro;
 mod missed;
 mod noise;
 pub mod notes;
@@ -40,6 +41,7 @@ use std::{
 use document::Results;
 use environment::Environment;
 use held::Held;
+use micro::Micro;
 use notes::Notes;
 use options::LoadtestArgs;
 use profile::Profiles;
@@ -103,6 +105,9 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
 
     let held = held::measure(args, cores, &dir, &mut environment);
     let mut goals = goals::judge(&measured);
+    // A run of all there is answers for all targets.
+    let micro = if args.asks_for_all() { Micro::read(&args.out) } else { Micro::default() };
+    goals.extend(micro.verdicts.iter().cloned());
     goals.extend(held.iter().flatten().flat_map(Held::verdicts));
     profiles.missing.iter().for_each(|why| eprintln!("no profile: {why}"));
     if environment.debug_build {
@@ -115,6 +120,7 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
         environment: &environment,
         measured: &measured,
         held: held.as_ref(),
+        micro: &micro,
         goals: &goals,
         profiles: &profiles,
         notes,

@@ -111,9 +111,14 @@ fn parse_scenario(name: &str) -> Result<ScenarioChoice, String> {
 }
 
 impl LoadtestArgs {
+    /// Whether everything is measured that there is.
+    pub fn asks_for_all(&self) -> bool {
+        self.scenario.contains(&ScenarioChoice::All)
+    }
+
     /// Whether memory is measured besides.
     pub fn measures_memory(&self) -> bool {
-        self.scenario.iter().any(|choice| matches!(choice, ScenarioChoice::All | ScenarioChoice::Memory))
+        self.asks_for_all() || self.scenario.contains(&ScenarioChoice::Memory)
     }
 
     /// The scenarios to measure, in order.
