@@ -15,6 +15,8 @@ enum Against {
     Floor,
     /// No proxy.
     Direct,
+    /// Ringlane with one worker, beside that with more.
+    OneWorker,
 }
 
 /// Which way is good.
@@ -49,6 +51,7 @@ const GOALS: &[Goal] = &[
     goal("13b-64", Figure::P99, Against::BestPeer, Limit::AtMost(0.80)),
     goal("13b-1024", Figure::P99, Against::BestPeer, Limit::AtMost(0.80)),
     goal("open-256", Figure::P999, Against::BestPeer, Limit::AtMost(0.80)),
+    goal("workers-2", Figure::Cpu, Against::OneWorker, Limit::AtMost(1.05)),
     goal("13b-1", Figure::P50, Against::BestPeer, Limit::AtMost(1.00)),
 ];
 
@@ -115,8 +118,13 @@ fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
         Against::Floor => first(Kind::Floor)?,
         Against::Direct => first(Kind::Direct)?,
         Against::BestPeer => best_peer(of_scenario(), goal.figure)?,
+        Against::OneWorker => first(Kind::Ringlane)?,
     };
-    let ratio = first(Kind::Ringlane)?.ratio(rival, goal.figure)?;
+    let ours = match goal.against {
+        Against::OneWorker => of_scenario().filter(|m| m.kind == Kind::Ringlane).nth(1)?,
+        Against::BestPeer | Against::Floor | Against::Direct => first(Kind::Ringlane)?,
+    };
+    let ratio = ours.ratio(rival, goal.figure)?;
     let (target, met, beyond) = match goal.limit {
         Limit::AtMost(limit) => (format!("<= {limit:.2}"), ratio.median <= limit, ratio.median / limit - 1.0),
         Limit::BestRoundAtLeast(limit) => {
@@ -134,6 +142,7 @@ fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
         Against::BestPeer => "best peer",
         Against::Floor => "floor",
         Against::Direct => "direct",
+        Against::OneWorker => "one worker",
     };
     Some(Verdict {
         name: format!("{}: {figure} / {against}", goal.scenario),
@@ -189,6 +198,19 @@ mod tests {
         // One client and one request: one connection is what it takes.
         cheap.origin_connections = 1;
         assert_eq!(judge(&subjects(cheap))[0].ratio.median, 5.0);
+    }
+
+    #[test]
+    fn two_workers_are_held_against_one() {
+        let verdicts = judge(&[
+            measured("workers-2", "direct", Kind::Direct, &[5.0, 5.0]),
+            measured("workers-2", "ringlane", Kind::Ringlane, &[10.0, 20.0]),
+            measured("workers-2", "ringlane-2-workers", Kind::Ringlane, &[11.0, 22.0]),
+        ]);
+        assert_eq!(verdicts.len(), 1);
+        assert_eq!((verdicts[0].rival.as_str(), verdicts[0].met), ("ringlane", false));
+        assert!((verdicts[0].ratio.median - 1.1).abs() < 1e-9);
+        assert!(judge(&[measured("workers-2", "ringlane", Kind::Ringlane, &[10.0])]).is_empty());
     }
 
     #[test]

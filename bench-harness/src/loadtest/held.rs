@@ -17,7 +17,8 @@ use super::{
     measured::Spread,
     options::LoadtestArgs,
     origin,
-    routes::{Entrance, Routes},
+    routes::Entrance,
+    scenario::Setup,
     subject::{Subject, Subjects},
 };
 use crate::{
@@ -74,7 +75,7 @@ fn measure_both(
     environment: &mut Environment,
 ) -> Result<Held> {
     let alone = LoadtestArgs { floor: false, epoll: false, peers: Vec::new(), ..args.clone() };
-    let start = || Subjects::start(&alone, cores, dir, Routes::NONE);
+    let start = || Subjects::start(&alone, cores, dir, Setup::PLAIN);
     let subjects = start()?;
     if environment.commands.is_empty() {
         environment.note(&subjects);

@@ -45,7 +45,7 @@ use micro::Micro;
 use notes::Notes;
 use options::LoadtestArgs;
 use profile::Profiles;
-use routes::Routes;
+use scenario::{Scenario, Setup};
 use subject::Subjects;
 
 use crate::{
@@ -89,10 +89,10 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
     }
     let mut measured = Vec::new();
     let mut profiles = Profiles::default();
-    // Scenarios with the same routes share their subjects; others need them started anew with another config.
-    for group in scenarios.chunk_by(|a, b| a.routes == b.routes) {
-        let routes = group.first().map_or(Routes::NONE, |scenario| scenario.routes);
-        let subjects = Subjects::start(args, cores, &dir, routes)?;
+    // Scenarios with the same setup share their subjects; others need them started anew with another config.
+    for group in scenarios.chunk_by(|a, b| a.setup() == b.setup()) {
+        let setup = group.first().map_or(Setup::PLAIN, Scenario::setup);
+        let subjects = Subjects::start(args, cores, &dir, setup)?;
         if let Some(core) = cores.load {
             runtime::pin(core)?;
         }

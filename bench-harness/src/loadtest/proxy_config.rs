@@ -18,14 +18,16 @@ pub(crate) struct Place<'a> {
     pub(crate) driver: &'a str,
     /// They take the place of the config's own; none: the config's own stay.
     pub(crate) routes: Routes,
+    /// Pinned workers.
+    pub(crate) workers: u32,
 }
 
-/// Rewrites the text of a config for a place: one pinned worker, its addresses, and any other address to a free port.
+/// Rewrites the text of a config for a place: pinned workers, its addresses, and any other address to a free port.
 pub(crate) fn rewrite(text: &str, place: &Place<'_>) -> Result<String> {
     let mut config: Table = text.parse().at("not valid TOML")?;
     let runtime = config.entry("runtime").or_insert_with(|| Value::Table(Table::new()));
     let runtime = runtime.as_table_mut().ok_or_else(|| Fault::new("runtime is not a table"))?;
-    runtime.insert("workers".into(), Value::Integer(1));
+    runtime.insert("workers".into(), Value::Integer(place.workers.into()));
     runtime.insert("pin_cores".into(), Value::Boolean(true));
     runtime.insert("driver".into(), Value::String(place.driver.to_owned()));
 
@@ -110,7 +112,7 @@ mod tests {
     fn place(routes: Routes) -> Place<'static> {
         let [listen, admin, origin] =
             ["127.0.0.1:1", "127.0.0.1:3", "127.0.0.1:2"].map(|text| text.parse().unwrap());
-        Place { listen, admin, origin, driver: "epoll", routes }
+        Place { listen, admin, origin, driver: "epoll", routes, workers: 1 }
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct Scenario {
     pub open: bool,
     /// Routes that the proxies have, and over which requests are spread.
     pub routes: Routes,
+    /// Above 1: Ringlane with so many workers, one on each core, beside Ringlane with one, and no other proxy.
+    pub workers: u32,
     /// How often each subject is measured.
     pub rounds: usize,
 }
@@ -44,6 +46,7 @@ pub struct Preset {
     mixed: bool,
     open: bool,
     routes: Routes,
+    workers: u32,
     /// Fewer rounds say nothing.
     pub rounds_min: usize,
 }
@@ -59,10 +62,11 @@ const SMALL: Preset = Preset {
     mixed: false,
     open: false,
     routes: Routes::NONE,
+    workers: 1,
     rounds_min: ROUNDS_MIN,
 };
 
-/// Every preset, those with the same routes together. At 64 connections all proxies fall into one of two regimes from
+/// Every preset, those with the same setup together. At 64 connections all proxies fall into one of two regimes from
 /// second to second, by how requests happen to batch on the generator's core, so it takes five rounds.
 pub const PRESETS: &[Preset] = &[
     Preset { name: "13b-1", title: "13 B, 1 connection", ..SMALL },
@@ -107,6 +111,13 @@ pub const PRESETS: &[Preset] = &[
         routes: Routes { hosts: 100, paths: 10 },
         ..SMALL
     },
+    Preset {
+        name: "workers-2",
+        title: "13 B, 256 connections, one worker and two",
+        connections: 256,
+        workers: 2,
+        ..SMALL
+    },
 ];
 
 impl Preset {
@@ -122,12 +133,32 @@ impl Preset {
             mixed: self.mixed,
             open: self.open,
             routes: self.routes,
+            workers: self.workers,
             rounds,
         }
     }
 }
 
+/// What subjects are started with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Setup {
+    /// The routes that proxies have.
+    pub(super) routes: Routes,
+    /// Workers of the Ringlane that stands beside the one with one worker, if it is above 1.
+    pub(super) workers: u32,
+}
+
+impl Setup {
+    /// One route, one worker.
+    pub(super) const PLAIN: Self = Self { routes: Routes::NONE, workers: 1 };
+}
+
 impl Scenario {
+    /// What its subjects are started with.
+    pub(super) fn setup(&self) -> Setup {
+        Setup { routes: self.routes, workers: self.workers }
+    }
+
     /// Kept connections and one body size.
     pub fn plain(body_bytes: u64, connections: usize, rounds: usize) -> Self {
         Self {
@@ -206,16 +237,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_scenarios_with_the_same_routes_stand_together() {
+    fn names_are_unique_and_scenarios_with_the_same_setup_stand_together() {
         let names: std::collections::BTreeSet<_> = PRESETS.iter().map(|preset| preset.name).collect();
         assert_eq!(names.len(), PRESETS.len());
-        let mut routes: Vec<_> = PRESETS.iter().map(|preset| preset.routes).collect();
-        routes.dedup();
-        assert_eq!(
-            routes,
-            [Routes::NONE, Routes { hosts: 100, paths: 10 }],
-            "each change of routes restarts every subject"
-        );
+        let mut setups: Vec<_> = PRESETS.iter().map(|preset| preset.scenario(1).setup()).collect();
+        setups.dedup();
+        let many = Setup { routes: Routes { hosts: 100, paths: 10 }, workers: 1 };
+        let two = Setup { workers: 2, ..Setup::PLAIN };
+        assert_eq!(setups, [Setup::PLAIN, many, two], "each change restarts every subject");
     }
 
     #[test]

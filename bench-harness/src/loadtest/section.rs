@@ -190,7 +190,9 @@ fn series(one: &Measured) -> Series {
         "envoy",
         "caddy",
     ];
-    let colour = PALETTE.iter().position(|name| *name == one.subject).unwrap_or(0);
+    // Ringlane with more workers has the colour of that on epoll, beside which it is never measured.
+    let other = usize::from(one.scenario.workers > 1);
+    let colour = PALETTE.iter().position(|name| *name == one.subject).unwrap_or(other);
     let reference = matches!(one.kind, Kind::Direct | Kind::Floor);
     Series { name: one.subject.clone(), colour, reference }
 }

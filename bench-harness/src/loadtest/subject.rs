@@ -17,6 +17,7 @@ use super::{
     proxy_config::{Place, free_address, rewrite},
     proxy_info::ProxyInfo,
     routes::{Entrance, Routes},
+    scenario::Setup,
 };
 use crate::{
     cpu,
@@ -54,8 +55,8 @@ pub(super) struct Subjects {
 }
 
 impl Subjects {
-    /// Starts the origin and all that was asked for, with so many routes, and waits until each answers.
-    pub(super) fn start(args: &LoadtestArgs, cores: Cores, dir: &Path, routes: Routes) -> Result<Self> {
+    /// Starts the origin and all that was asked for, and waits until each answers.
+    pub(super) fn start(args: &LoadtestArgs, cores: Cores, dir: &Path, setup: Setup) -> Result<Self> {
         if let Some(url) = &args.target {
             let subject = Subject {
                 name: "target".into(),
@@ -72,26 +73,38 @@ impl Subjects {
             return Ok(Self { all: vec![subject], origin: None });
         }
         let echo = ["echo", "--listen", "127.0.0.1:0"].map(String::from);
-        let launch = Launch { name: "echo", core: cores.load, dir, death_signal: libc::SIGKILL };
+        let launch = Launch { name: "echo", cores: cores.load.as_slice(), dir, death_signal: libc::SIGKILL };
         let (process, origin) = Process::start_own(&echo, &launch)?;
         let mut starter = Starter {
             args,
             core: cores.proxy,
+            both: [cores.proxy, cores.load].into_iter().flatten().collect(),
             dir,
             origin,
-            routes,
-            entrance: routes.entrance(),
+            routes: setup.routes,
+            entrance: setup.routes.entrance(),
             all: Vec::new(),
         };
         starter.add("direct", Kind::Direct, origin, process)?;
+        if setup.workers > 1 {
+            if !args.skip_ringlane {
+                starter.ringlane("ringlane", "io_uring", 1)?;
+                starter.ringlane(
+                    &format!("ringlane-{}-workers", setup.workers),
+                    "io_uring",
+                    setup.workers,
+                )?;
+            }
+            return Ok(Self { all: starter.all, origin: Some(origin) });
+        }
         if args.floor {
             starter.floor()?;
         }
         if !args.skip_ringlane {
-            starter.ringlane("ringlane", "io_uring")?;
+            starter.ringlane("ringlane", "io_uring", 1)?;
         }
         if args.epoll {
-            starter.ringlane("ringlane-epoll", "epoll")?;
+            starter.ringlane("ringlane-epoll", "epoll", 1)?;
         }
         for &peer in &args.peers {
             starter.peer(peer)?;
@@ -128,6 +141,8 @@ impl Subjects {
 struct Starter<'a> {
     args: &'a LoadtestArgs,
     core: Option<usize>,
+    /// That one and the load's, for more than one worker.
+    both: Vec<usize>,
     dir: &'a Path,
     origin: SocketAddr,
     routes: Routes,
@@ -160,7 +175,7 @@ impl Starter<'_> {
     }
 
     fn launch<'a>(&'a self, name: &'a str, death_signal: libc::c_int) -> Launch<'a> {
-        Launch { name, core: self.core, dir: self.dir, death_signal }
+        Launch { name, cores: self.core.as_slice(), dir: self.dir, death_signal }
     }
 
     fn floor(&mut self) -> Result<()> {
@@ -170,7 +185,7 @@ impl Starter<'_> {
         self.add("floor", Kind::Floor, address, process)
     }
 
-    fn ringlane(&mut self, name: &str, driver: &str) -> Result<()> {
+    fn ringlane(&mut self, name: &str, driver: &str, workers: u32) -> Result<()> {
         let binary = self.ringlane_binary()?;
         let source = &self.args.config;
         let text = fs::read_to_string(source).at(format!(
@@ -178,12 +193,17 @@ impl Starter<'_> {
             source.display()
         ))?;
         let (address, admin) = (free_address()?, free_address()?);
-        let place = Place { listen: address, admin, origin: self.origin, driver, routes: self.routes };
+        let place =
+            Place { listen: address, admin, origin: self.origin, driver, routes: self.routes, workers };
         let text = rewrite(&text, &place).at(source.display())?;
         let config = self.write(&format!("{name}.toml"), &text)?;
         let mut command = Command::new(binary);
         command.args(["run", "--config"]).arg(config);
-        let process = Process::start(command, &self.launch(name, libc::SIGKILL))?;
+        let mut launch = self.launch(name, libc::SIGKILL);
+        if workers > 1 {
+            launch.cores = &self.both;
+        }
+        let process = Process::start(command, &launch)?;
         self.add(name, Kind::Ringlane, address, process)?;
         let info = ProxyInfo::of(admin)?;
         self.args.debug.check_proxy(name, &info.build)?;

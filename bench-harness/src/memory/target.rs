@@ -33,7 +33,7 @@ impl Target {
         }
         fs::create_dir_all(&args.out).at(format!("cannot create {}", args.out.display()))?;
         let dir = args.out.canonicalize().at(args.out.display())?;
-        let launch = |name| Launch { name, core: None, dir: &dir, death_signal: libc::SIGKILL };
+        let launch = |name| Launch { name, cores: &[], dir: &dir, death_signal: libc::SIGKILL };
         let beside = env::current_exe().at("cannot find this program's file")?.with_file_name("ringlane");
         let binary = args.proxy.clone().unwrap_or(beside);
         if !binary.is_file() {
@@ -55,6 +55,7 @@ impl Target {
             origin: origin_address,
             driver: &args.driver,
             routes: Routes::NONE,
+            workers: 1,
         };
         let text = rewrite(&text, &place).at(args.config.display())?;
         let config = dir.join("ringlane.toml");

@@ -172,8 +172,11 @@ fn wanted<'a>(place: ProfileWhere, of_scenario: &'a [Measured], verdicts: &[Verd
     };
     // Ringlane on epoll comes second.
     let ours = of_scenario.iter().find(|one| one.kind == Kind::Ringlane);
-    let others = of_scenario.iter().filter(|one| {
-        one.kind == Kind::Floor || (one.kind == Kind::Peer && rivals.contains(&one.subject.as_str()))
+    let others = of_scenario.iter().filter(|one| match one.kind {
+        Kind::Floor => true,
+        Kind::Peer => rivals.contains(&one.subject.as_str()),
+        Kind::Ringlane => one.scenario.workers > 1 && ours.is_some_and(|ours| ours.subject != one.subject),
+        Kind::Direct | Kind::External => false,
     });
     ours.into_iter().chain(others).collect()
 }

@@ -73,7 +73,8 @@ impl Perf {
         let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
         let mut command = Command::new(&self.program);
         command.args(["record", "-e", EVENT, "-F", FREQUENCY, "-p", &pids.join(","), "-o"]).arg(&data);
-        let process = Process::start(command, &Launch { name, core, dir, death_signal: libc::SIGKILL })?;
+        let launch = Launch { name, cores: core.as_slice(), dir, death_signal: libc::SIGKILL };
+        let process = Process::start(command, &launch)?;
         Ok(Recording { process, data, log: dir.join(format!("{name}.log")) })
     }
 
