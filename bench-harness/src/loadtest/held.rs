@@ -1,5 +1,5 @@
 //! What clients that do little make Ringlane hold in memory: ten thousand that say nothing more, and one that takes a
-//! gibibyte and takes its time. Each is measured on a proxy that has just started.
+//! gibibyte and takes its time. Each is measured some times, on a proxy that has just started.
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{
     Cores,
+    document::or_dash,
     environment::Environment,
     goals::Verdict,
     measured::Spread,
@@ -23,10 +24,12 @@ use super::{
 };
 use crate::{
     fault::{At, Fault, Result},
-    page::{Block, Table},
+    page::{Block, Cell, Table},
     resident,
 };
 
+/// How often each is measured.
+const ROUNDS: usize = 3;
 /// Clients that are connected, have had one answer, and say nothing more.
 const IDLE_CLIENTS: usize = 10_000;
 /// What they may cost together, in MiB.
@@ -36,18 +39,18 @@ const SLOW_BYTES: u64 = 1 << 30;
 /// What it may cost meanwhile, in MiB.
 const SLOW_MIB_MAX: f64 = 4.0;
 /// How long it is watched; the rest of what it asked for it would take at the same pace.
-const SLOW_TIME: Duration = Duration::from_secs(4);
+const SLOW_TIME: Duration = Duration::from_secs(3);
 /// It takes so much, and rests.
 const SLOW_READ_BYTES: usize = 16 << 10;
 const SLOW_REST: Duration = Duration::from_millis(4);
 
-/// Resident memory of one Ringlane, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Resident memory of Ringlane, in bytes, round by round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Held {
     /// Before and with the idle clients.
-    idle_clients: [u64; 2],
+    idle_clients: Vec<[u64; 2]>,
     /// Before and, at its most, with the slow client.
-    slow_client: [u64; 2],
+    slow_client: Vec<[u64; 2]>,
 }
 
 /// Measures both; None where that is not asked for. What goes wrong costs a run nothing that it has already.
@@ -76,14 +79,17 @@ fn measure_both(
 ) -> Result<Held> {
     let alone = LoadtestArgs { floor: false, epoll: false, peers: Vec::new(), ..args.clone() };
     let start = || Subjects::start(&alone, cores, dir, Setup::PLAIN);
-    let subjects = start()?;
-    if environment.commands.is_empty() {
-        environment.note(&subjects);
+    let mut held = Held { idle_clients: Vec::new(), slow_client: Vec::new() };
+    for _ in 0..ROUNDS {
+        let subjects = start()?;
+        if environment.commands.is_empty() {
+            environment.note(&subjects);
+        }
+        held.idle_clients.push(with_ringlane(&subjects, idle_clients).at("memory with idle clients")?);
+        drop(subjects);
+        held.slow_client.push(with_ringlane(&start()?, slow_client).at("memory with a slow client")?);
     }
-    let idle_clients = with_ringlane(&subjects, idle_clients).at("memory with idle clients")?;
-    drop(subjects);
-    let slow_client = with_ringlane(&start()?, slow_client).at("memory with a slow client")?;
-    Ok(Held { idle_clients, slow_client })
+    Ok(held)
 }
 
 /// Memory before, and what `load` has found.
@@ -134,61 +140,68 @@ fn slow_client(address: SocketAddr, pid: u32) -> Result<u64> {
 
 impl Held {
     /// Both as they are, in bytes, by name, for the guard: what is above idle is little, and its share would jump.
-    pub(super) fn figures(&self) -> [(String, u64); 2] {
-        [
-            ("memory with 10,000 idle clients".to_owned(), self.idle_clients[1]),
-            ("memory with a slow client".to_owned(), self.slow_client[1]),
-        ]
-    }
-
-    /// Both above idle, in bytes, by target.
-    fn above_idle(&self) -> [(String, u64); 2] {
-        let above = |[before, with]: [u64; 2]| with.saturating_sub(before);
-        [
-            ("memory: 10,000 idle clients, above idle".to_owned(), above(self.idle_clients)),
-            ("memory: a client that slowly takes 1 GiB, above idle".to_owned(), above(self.slow_client)),
-        ]
+    pub(super) fn figures(&self) -> Vec<(&'static str, Spread)> {
+        let with = |rounds: &[[u64; 2]]| Spread::of(rounds.iter().map(|[_, with]| *with as f64));
+        let figures = [
+            ("memory with 10,000 idle clients", with(&self.idle_clients)),
+            ("memory with a slow client", with(&self.slow_client)),
+        ];
+        figures.into_iter().filter_map(|(name, spread)| Some((name, spread?))).collect()
     }
 
     /// Their targets.
     pub(super) fn verdicts(&self) -> Vec<Verdict> {
-        let verdict = |((name, bytes), limit): ((String, u64), f64)| {
-            let mib = mib(bytes);
-            Verdict {
-                what: format!("{name}, MiB"),
-                name,
+        [
+            ("memory: 10,000 idle clients, above idle", &self.idle_clients, IDLE_CLIENTS_MIB_MAX),
+            ("memory: a client that slowly takes 1 GiB, above idle", &self.slow_client, SLOW_MIB_MAX),
+        ]
+        .into_iter()
+        .filter_map(|(name, rounds, limit)| {
+            let ratio = Spread::of(rounds.iter().copied().map(above_idle))?;
+            Some(Verdict {
+                name: name.into(),
                 scenario: "memory".into(),
                 rival: String::new(),
+                what: format!("{name}, MiB"),
                 target: format!("<= {limit:.2}"),
-                ratio: Spread { median: mib, min: mib, max: mib },
-                met: mib <= limit,
-                beyond: mib / limit - 1.0,
+                ratio,
+                met: ratio.median <= limit,
+                beyond: ratio.median / limit - 1.0,
                 noisy: false,
-            }
-        };
-        self.above_idle().into_iter().zip([IDLE_CLIENTS_MIB_MAX, SLOW_MIB_MAX]).map(verdict).collect()
+            })
+        })
+        .collect()
     }
 
     /// For the report.
     pub(super) fn blocks(&self) -> Vec<Block> {
-        let row = |what: &str, [before, with]: [u64; 2]| {
-            let texts = [before, with, with.saturating_sub(before)].map(|bytes| format!("{:.1}", mib(bytes)));
-            [what.to_owned()].into_iter().chain(texts).map(Into::into).collect()
+        let row = |what: &str, rounds: &[[u64; 2]]| {
+            let [before, with] = [0, 1].map(|at| cell(rounds.iter().map(|round| mib(round[at]))));
+            let above = cell(rounds.iter().copied().map(above_idle));
+            vec![what.into(), before, with, above]
         };
         vec![
             Block::Section("Memory".into()),
             Block::Text(format!(
                 "Resident MiB of Ringlane with one worker on io_uring, just started: with {IDLE_CLIENTS} clients that had \
                  one answer and stay connected, and the most while a client takes {SLOW_BYTES} bytes at {SLOW_READ_BYTES} \
-                 every {SLOW_REST:?}, for {SLOW_TIME:?}."
+                 every {SLOW_REST:?}, for {SLOW_TIME:?}. Medians of {ROUNDS} rounds, with the smallest and the largest."
             )),
             Block::Table(Table {
                 header: ["clients", "before", "with them", "above idle"].map(String::from).into(),
-                rows: vec![row("10,000 idle", self.idle_clients), row("a slow one", self.slow_client)],
+                rows: vec![row("10,000 idle", &self.idle_clients), row("a slow one", &self.slow_client)],
                 prose: false,
             }),
         ]
     }
+}
+
+fn above_idle([before, with]: [u64; 2]) -> f64 {
+    mib(with.saturating_sub(before))
+}
+
+fn cell(mib: impl Iterator<Item = f64>) -> Cell {
+    or_dash(Spread::of(mib).map(|it| format!("{:.1} ({:.1} to {:.1})", it.median, it.min, it.max)))
 }
 
 fn mib(bytes: u64) -> f64 {
@@ -201,11 +214,17 @@ mod tests {
 
     #[test]
     fn what_is_above_idle_is_held_against_its_target() {
-        let held = Held { idle_clients: [10 << 20, 30 << 20], slow_client: [10 << 20, 15 << 20] };
+        const MIB: u64 = 1 << 20;
+        let round = |with: u64| [10 * MIB, with * MIB];
+        let held = Held {
+            idle_clients: vec![round(30), round(50), round(12)],
+            slow_client: vec![round(15), round(15), round(9)],
+        };
         let verdicts = held.verdicts();
-        assert_eq!(verdicts.iter().map(|it| it.met).collect::<Vec<_>>(), [true, false]);
+        let found: Vec<_> = verdicts.iter().map(|it| (it.ratio.median, it.ratio.min, it.met)).collect();
+        assert_eq!(found, [(20.0, 2.0, true), (5.0, 0.0, false)]);
         assert_eq!(verdicts[1].by(), "25.0 %");
-        let shrunk = Held { idle_clients: [10 << 20, 9 << 20], ..held };
-        assert_eq!(shrunk.above_idle()[0].1, 0);
+        assert_eq!(held.figures()[0].1.median, 30.0 * MIB as f64);
+        assert!(Held { idle_clients: Vec::new(), slow_client: Vec::new() }.verdicts().is_empty());
     }
 }

@@ -40,8 +40,13 @@ fn figures(measured: &[Measured]) -> Vec<Figure> {
 }
 
 fn of_memory(held: &Held) -> impl Iterator<Item = Figure> {
-    let figure =
-        |(name, bytes)| Figure { name, kind: Kind::Memory, value: bytes as f64, min: None, max: None };
+    let figure = |(name, of): (&str, Spread)| Figure {
+        name: name.to_owned(),
+        kind: Kind::Memory,
+        value: of.median,
+        min: Some(of.min),
+        max: Some(of.max),
+    };
     held.figures().into_iter().map(figure)
 }
 
