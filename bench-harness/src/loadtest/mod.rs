@@ -163,7 +163,12 @@ fn write_files(dir: &Path, results: &Results<'_>) -> Result<()> {
     write("report.html", &html::render(&document))?;
     write("report.md", &markdown::render(&document))?;
     for one in results.measured {
-        write(&format!("{}-{}.hgrm", one.scenario.name, one.subject), &hgrm::render(&one.latency))?;
+        let mut text = hgrm::render(&one.latency);
+        // It says so itself where it is this program that is one.
+        if results.environment.debug_build && release::mark().is_none() {
+            text += &format!("#[{}]\n", release::MARK);
+        }
+        write(&format!("{}-{}.hgrm", one.scenario.name, one.subject), &text)?;
     }
     Ok(())
 }
