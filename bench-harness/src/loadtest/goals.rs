@@ -205,7 +205,7 @@ mod tests {
         let verdicts = judge(&[
             measured("workers-2", "direct", Kind::Direct, &[5.0, 5.0]),
             measured("workers-2", "ringlane", Kind::Ringlane, &[10.0, 20.0]),
-            measured("workers-2", "ringlane-2-workers", Kind::Ringlane, &[11.0, 22.0]),
+            measured("workers-2", "ringlane-2w", Kind::Ringlane, &[11.0, 22.0]),
         ]);
         assert_eq!(verdicts.len(), 1);
         assert_eq!((verdicts[0].rival.as_str(), verdicts[0].met), ("ringlane", false));

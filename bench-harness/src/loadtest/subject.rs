@@ -89,11 +89,7 @@ impl Subjects {
         if setup.workers > 1 {
             if !args.skip_ringlane {
                 starter.ringlane("ringlane", "io_uring", 1)?;
-                starter.ringlane(
-                    &format!("ringlane-{}-workers", setup.workers),
-                    "io_uring",
-                    setup.workers,
-                )?;
+                starter.ringlane(&format!("ringlane-{}w", setup.workers), "io_uring", setup.workers)?;
             }
             return Ok(Self { all: starter.all, origin: Some(origin) });
         }
