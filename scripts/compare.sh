@@ -1,7 +1,7 @@
 #!/bin/sh
 # Ringlane on io_uring and on epoll beside nginx, HAProxy, Envoy and Caddy (those that are installed), the bare forwarder
 # and no proxy at all, in every scenario: some forty minutes. Options are loadtest's, and --record NAME, which keeps the
-# report and its figures in bench-harness/reports.
+# report and its figures in bench-harness/reports, with the notes on missed targets in NAME.notes.md there.
 set -eu
 
 asked='' name=''
@@ -26,13 +26,14 @@ wrong:* | *[!A-Za-z0-9._:-]*)
 esac
 
 # Said twice, --out is refused: a record of another place would be another run's.
-if [ "$asked" = yes ]; then set -- --out target/loadtest "$@"; fi
 root=$(cd "$(dirname "$0")/.." && pwd)
+if [ "$asked" = yes ]; then set -- --out target/loadtest --notes "bench-harness/reports/$name.notes.md" "$@"; fi
 "$root/scripts/loadtest.sh" --scenario all --peers nginx,haproxy,envoy,caddy --floor --epoll "$@"
 
 if [ "$asked" = yes ]; then
     for file in report.md:md results.json:json; do
         cp "$root/target/loadtest/latest/${file%:*}" "$root/bench-harness/reports/$name.${file#*:}"
     done
-    echo "recorded as bench-harness/reports/$name.md and $name.json"
+    echo "recorded as bench-harness/reports/$name.md and $name.json; notes that come later are put into it by"
+    echo "ringlane-bench annotate --notes bench-harness/reports/$name.notes.md bench-harness/reports/$name.md"
 fi

@@ -5,17 +5,18 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     echo::{self, EchoArgs},
-    fault::Result,
+    fault::{Fault, Result},
     floor::{self, FloorArgs},
     guard::{self, CompareArgs},
     load::{self, options::LoadArgs, progress::Display},
-    loadtest::{self, options::LoadtestArgs},
+    loadtest::{
+        self,
+        notes::{self, AnnotateArgs},
+        options::LoadtestArgs,
+    },
     memory::{self, options::MemoryArgs},
     report::{Figures, Outputs, text},
 };
-
-/// The exit code of options that don't make sense; what the parser uses for those it does not know.
-const USAGE: u8 = 2;
 
 /// Load generator, echo origin and forwarder floor for Ringlane
 #[derive(Parser, Debug)]
@@ -33,6 +34,8 @@ enum Command {
     Loadtest(Box<LoadtestArgs>),
     /// Drive all kinds of clients at a proxy and fail if its memory passes a bound or keeps growing
     Memory(MemoryArgs),
+    /// Put notes by hand on missed targets into reports that a load test wrote; exits 1 while any has none
+    Annotate(AnnotateArgs),
     /// Hold a record of figures against an older one; exits 1 when one is worse than allowed
     Compare(CompareArgs),
     /// Run the origin whose answers can be verified
@@ -46,11 +49,9 @@ impl Cli {
     pub fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Load(args) => run_load(&args),
-            Command::Loadtest(args) => {
-                warn_of_debug_build();
-                loadtest::run(&args)
-            }
+            Command::Loadtest(args) => loadtest::run(&args),
             Command::Memory(args) => memory::run(&args),
+            Command::Annotate(args) => notes::annotate(&args),
             Command::Compare(args) => Ok(guard::run(&args)),
             Command::Echo(args) => echo::run(&args).map(|()| ExitCode::SUCCESS),
             Command::Floor(args) => floor::run(&args).map(|()| ExitCode::SUCCESS),
@@ -59,11 +60,8 @@ impl Cli {
 }
 
 fn run_load(args: &LoadArgs) -> Result<ExitCode> {
-    if let Err(fault) = args.check() {
-        eprintln!("ringlane-bench: {fault}");
-        return Ok(ExitCode::from(USAGE));
-    }
-    warn_of_debug_build();
+    args.check().map_err(|fault| Fault::refusal(fault.to_string()))?;
+    args.debug.check_own()?;
     let plan = args.plan()?;
     let mut outputs = Outputs::create(args)?;
     let mut display = Display::new("load");
@@ -82,13 +80,6 @@ fn run_load(args: &LoadArgs) -> Result<ExitCode> {
     }
     outputs.finish(&figures, &outcome.tally.latency)?;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// Says so where figures would mislead.
-pub fn warn_of_debug_build() {
-    if cfg!(debug_assertions) {
-        eprintln!("WARNING: debug build: figures mean nothing; build with --release");
-    }
 }
 
 #[cfg(test)]

@@ -9,14 +9,9 @@ use crate::fault::{Fault, Result};
 /// for a window of a few seconds. Both read the same accounting, and the ticks are used only for descendants that
 /// ended.
 pub fn process_tree(pid: u32) -> Result<Duration> {
-    let mut total = process(pid)?;
-    let mut pending = children(pid);
-    while let Some(child) = pending.pop() {
-        // A child may end between the listing and the reading; its parent's count of ended children has it then.
-        total += process(child).unwrap_or_default();
-        pending.extend(children(child));
-    }
-    Ok(total)
+    let own = process(pid)?;
+    // A child may end between the listing and the reading; its parent's count of ended children has it then.
+    Ok(own + descendants(pid).into_iter().map(|child| process(child).unwrap_or_default()).sum::<Duration>())
 }
 
 /// CPU time of the calling process.
@@ -70,7 +65,17 @@ fn ticks(n: u64) -> Duration {
     Duration::from_micros(n * 1_000_000 / per_second)
 }
 
-pub(crate) fn children(pid: u32) -> Vec<u32> {
+/// The children of `pid`, and theirs.
+pub(crate) fn descendants(pid: u32) -> Vec<u32> {
+    let (mut found, mut pending) = (Vec::new(), children(pid));
+    while let Some(child) = pending.pop() {
+        found.push(child);
+        pending.extend(children(child));
+    }
+    found
+}
+
+fn children(pid: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     threads
         .flatten()

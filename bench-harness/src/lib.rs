@@ -11,7 +11,7 @@
 //! In reading order: [`pattern`] (the bytes every body is made of), [`http`] (pure functions over bytes),
 //! [`runtime`], [`socket`] and [`stream`] (monoio, set up), [`echo`] (the origin), [`floor`] (the bare forwarder that a
 //! proxy is measured against), [`load`] (the load generator), [`report`] (what is written down), [`loadtest`] (all of it
-//! end to end, beside other proxies), [`page`] (how that is shown to people), [`guard`] (what became worse since),
+//! end to end, beside other proxies), [`release`] (what it refuses to measure), [`page`] (how that is shown to people), [`guard`] (what became worse since),
 //! [`memory`] (a proxy's memory under all that clients do).
 //!
 //! *Invariant*: nothing here comes from the proxy's code. A judge that shares a parser with the accused shares its
@@ -30,6 +30,7 @@ pub mod loadtest;
 pub mod memory;
 pub mod page;
 pub mod pattern;
+pub mod release;
 pub mod report;
 pub mod resident;
 pub mod runtime;

@@ -12,7 +12,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(fault) => {
             eprintln!("ringlane-bench: {fault}");
-            ExitCode::FAILURE
+            ExitCode::from(fault.code())
         }
     }
 }

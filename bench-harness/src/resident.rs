@@ -9,14 +9,9 @@ use crate::{
 /// Bytes of memory that `pid` and its descendants have in RAM. A page that several of them share counts for each.
 pub fn process_tree(pid: u32) -> Result<u64> {
     let missing = || Fault::new(format!("cannot read the memory of process {pid}: is it running?"));
-    let mut total = process(pid).ok_or_else(missing)?;
-    let mut pending = cpu::children(pid);
-    while let Some(child) = pending.pop() {
-        // A child may end between the listing and the reading; it has no memory then.
-        total += process(child).unwrap_or(0);
-        pending.extend(cpu::children(child));
-    }
-    Ok(total)
+    let own = process(pid).ok_or_else(missing)?;
+    // A child may end between the listing and the reading; it has no memory then.
+    Ok(own + cpu::descendants(pid).into_iter().filter_map(process).sum::<u64>())
 }
 
 /// `VmRSS` of `/proc/PID/status`, in bytes.

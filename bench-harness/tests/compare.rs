@@ -26,6 +26,14 @@ fn record(name: &str, cpu: f64, allocations: f64, rate: f64) -> PathBuf {
     file(name, &text)
 }
 
+/// A record of one figure.
+fn single(name: &str, kind: &str, value: f64) -> PathBuf {
+    let text = format!(
+        r#"{{"format":"ringlane-bench","version":1,"figures":[{{"name":"it","kind":"{kind}","value":{value}}}]}}"#
+    );
+    file(name, &text)
+}
+
 fn compare(base: &Path, new: &Path, options: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ringlane-bench"))
         .arg("compare")
@@ -105,4 +113,71 @@ fn what_cannot_be_compared_exits_2_and_names_the_file_and_the_reason() {
         }
     }
     assert_eq!(compare(&good, &good, &["--loose", "--cpu", "1"]).status.code(), Some(2));
+}
+
+/// Kind, what it was, the last value that passes, the first that does not.
+type Threshold = (&'static str, f64, f64, f64);
+
+/// Each bound, from both its sides, and next to it: one that is off by a tenth of a per cent fails here.
+fn hold(options: &[&str], thresholds: &[Threshold]) {
+    for &(kind, base, passes, fails) in thresholds {
+        let name = |side: &str| format!("bound-{kind}{}-{side}.json", options.concat());
+        let record = |side: &str, value| single(&name(side), kind, value);
+        let base_file = record("base", base);
+        for (side, value, code) in [("passes", passes, 0), ("fails", fails, 1)] {
+            let (got, text) = code_and_text(&compare(&base_file, &record(side, value), options));
+            assert_eq!(got, Some(code), "{kind} from {base} to {value} {options:?}: {text}");
+        }
+        // The other way it is an improvement, however large.
+        assert_eq!(
+            code_and_text(&compare(&record("fails", fails), &base_file, options)).0,
+            Some(0),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn the_default_thresholds_are_those_that_are_promised() {
+    hold(
+        &[],
+        &[
+            ("instructions", 10_000.0, 10_200.0, 10_201.0),
+            ("cpu_to_floor", 1.10, 1.155, 1.156),
+            ("p99_to_peer", 0.80, 0.96, 0.961),
+            ("memory", 20e6, 24e6, 24.02e6),
+            ("allocations", 4.0, 4.0, 4.01),
+        ],
+    );
+}
+
+#[test]
+fn the_loose_thresholds_are_those_of_the_older_guard() {
+    // Doubled is not more than doubled; the hit rate may fall by a tenth of what it was.
+    hold(
+        &["--loose"],
+        &[
+            ("latency", 100.0, 200.0, 200.1),
+            ("p99_to_peer", 0.8, 1.6, 1.61),
+            ("memory", 20e6, 40e6, 40.1e6),
+            ("hit_rate", 0.9, 0.81, 0.809),
+            ("rate", 50e3, 45e3, 44_990.0),
+        ],
+    );
+}
+
+#[test]
+fn what_has_no_bound_is_shown_and_not_judged() {
+    for (options, kinds) in [
+        (&[][..], &["latency", "rate", "hit_rate"][..]),
+        (&["--loose"], &["instructions", "cpu_to_floor", "allocations"]),
+    ] {
+        for kind in kinds {
+            let record = |value| single(&format!("unjudged-{kind}-{value}.json"), kind, value);
+            for (base, new) in [(record(1.0), record(100.0)), (record(100.0), record(1.0))] {
+                let (code, text) = code_and_text(&compare(&base, &new, options));
+                assert!(code == Some(0) && text.contains("not judged"), "{kind} {options:?}: {text}");
+            }
+        }
+    }
 }

@@ -31,7 +31,7 @@ fn file(name: &str, text: &str) -> PathBuf {
 
 fn command(url: &str, options: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ringlane-bench"))
-        .args(["load", "--url", url])
+        .args(["load", "--allow-debug", "--url", url])
         .args(options.split_whitespace())
         .output()
         .unwrap()
@@ -198,8 +198,12 @@ fn what_is_written_down_adds_up() {
     assert_eq!(figures["requests_all"].as_u64().unwrap(), echo.stats().requests);
 
     let csv = fs::read_to_string(&csv).unwrap();
-    let rows: Vec<Vec<f64>> =
-        csv.lines().skip(1).map(|line| line.split(',').map(|cell| cell.parse().unwrap()).collect()).collect();
+    let rows: Vec<Vec<f64>> = csv
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .skip(1)
+        .map(|line| line.split(',').map(|cell| cell.parse().unwrap()).collect())
+        .collect();
     let times: Vec<f64> = rows.iter().map(|row| row[0]).collect();
     assert_eq!(times, [1.0, 2.0, 2.2]);
     assert_eq!(rows.iter().map(|row| row[1] as u64).sum::<u64>(), requests, "{csv}");

@@ -15,7 +15,7 @@ fn start(name: &str, options: &str) -> (Child, PathBuf) {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&out);
     let child = Command::new(env!("CARGO_BIN_EXE_ringlane-bench"))
-        .arg("loadtest")
+        .args(["loadtest", "--allow-debug"])
         .args(options.split_whitespace())
         .arg("--out")
         .arg(&out)
@@ -103,7 +103,7 @@ fn what_is_missing_is_named_with_the_fix() {
     let out = env!("CARGO_TARGET_TMPDIR");
     let run = |options: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_ringlane-bench"))
-            .args(["loadtest", "--out", out])
+            .args(["loadtest", "--allow-debug", "--out", out])
             .args(options.split_whitespace())
             .output()
             .unwrap();

@@ -9,7 +9,7 @@ use server::Server;
 fn memory(server: &Server, pid: u32, options: &[&str]) -> Output {
     let (pid, url) = (pid.to_string(), format!("http://{}/", server.address));
     Command::new(env!("CARGO_BIN_EXE_ringlane-bench"))
-        .args(["memory", "--clients", "2", "--pid", &pid, "--url", &url])
+        .args(["memory", "--allow-debug", "--clients", "2", "--pid", &pid, "--url", &url])
         .args(options)
         .output()
         .unwrap()
@@ -53,7 +53,8 @@ fn what_is_missing_is_named() {
     let output = memory(&echo, echo.pid(), &["--max", "0MB"]);
     let error = text(&output.stderr);
     assert!(output.status.code() == Some(2) && error.contains("not a size above 0"), "{error}");
-    let command = ["memory", "--proxy", "/nonexistent/ringlane", "--out", env!("CARGO_TARGET_TMPDIR")];
+    let command =
+        ["memory", "--allow-debug", "--proxy", "/nonexistent/ringlane", "--out", env!("CARGO_TARGET_TMPDIR")];
     let output = Command::new(env!("CARGO_BIN_EXE_ringlane-bench")).args(command).output().unwrap();
     let error = text(&output.stderr);
     assert!(error.contains("/nonexistent/ringlane") && error.contains("cargo build"), "{error}");

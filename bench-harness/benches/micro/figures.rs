@@ -7,7 +7,13 @@ use std::{
     process::Command,
 };
 
+use ringlane_bench::guard::{
+    kind::Kind,
+    record::{FORMAT, Figure, VERSION},
+};
 use serde::{Deserialize, Serialize};
+
+use crate::case::OURS;
 
 /// A figure for each case.
 pub type Figures = BTreeMap<String, f64>;
@@ -48,6 +54,29 @@ pub fn write(path: &Path, figures: &Figures) -> Result<(), String> {
         fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
     fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Writes what `ringlane-bench compare` reads: of our cases the figures that repeat.
+pub fn write_record(instructions: &Figures, allocations: &Figures) -> Result<(), String> {
+    let of = |figures: &Figures, what: &str, kind: Kind| -> Vec<Figure> {
+        let ours = figures.iter().filter(|(name, _)| name.ends_with(OURS));
+        let figure = |(name, &value): (&String, &f64)| Figure {
+            name: format!("{name}: {what}"),
+            kind,
+            value: (value * 1e4).round() / 1e4,
+            min: None,
+            max: None,
+        };
+        ours.map(figure).collect()
+    };
+    let mut figures = of(instructions, "instructions", Kind::Instructions);
+    figures.extend(of(allocations, "allocations", Kind::Allocations));
+    let record = serde_json::json!({
+        "format": FORMAT, "version": VERSION, "made_with": made_with(), "figures": figures,
+    });
+    let path = folder().join("record.json");
+    let text = serde_json::to_string_pretty(&record).map_err(|error| error.to_string())? + "\n";
+    fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Reads them back.

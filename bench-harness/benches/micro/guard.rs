@@ -44,6 +44,7 @@ pub fn check(cases: &[Case]) -> Result<(), String> {
     faults.extend(check_budget(&allocated).err());
     if instructions::can_count() {
         let counted = instructions::count(cases, OURS)?;
+        figures::write_record(&counted, &allocated)?;
         figures::write(&figures::folder().join("instructions.json"), &counted)?;
         faults.extend(compare("instructions", &counted, |before| before * (1.0 + INSTRUCTIONS_GROWTH_MAX))?);
     } else if std::env::var_os("CI").is_some() {

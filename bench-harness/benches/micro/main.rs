@@ -54,6 +54,10 @@ fn main() -> ExitCode {
     let asked = std::env::args().any(|it| it == "--bench") || !words.is_empty();
     let result = match words[..] {
         _ if !asked => Ok(()),
+        _ if cfg!(debug_assertions) => {
+            Err("a debug build, whose figures mean nothing: use `cargo bench`, which builds for release"
+                .into())
+        }
         [] => report::everything(&cases()),
         ["list"] => {
             cases().iter().for_each(|case| println!("{}", case.name()));

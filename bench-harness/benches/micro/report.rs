@@ -38,6 +38,7 @@ pub fn everything(cases: &[Case]) -> Result<(), String> {
     if !measured.instructions.is_empty() {
         figures::write(&folder.join("instructions.json"), &measured.instructions)?;
     }
+    figures::write_record(&measured.instructions, &measured.allocations)?;
     let text = report(cases, &measured);
     let path = folder.join("report.md");
     fs::write(&path, &text).map_err(|error| format!("{}: {error}", path.display()))?;

@@ -25,12 +25,24 @@ pub enum Route {
     Upload,
     /// `/__stats`: the counters.
     Stats,
-    /// Anything else: 404.
+    /// Anything else: 404. Before each of these may stand `/app-N`.
     Unknown,
+}
+
+/// What a path may begin with, a number and a slash behind it, without meaning anything else than it does without: so
+/// that a proxy can have many routes by path.
+const APP: &[u8] = b"/app-";
+
+/// How long the first part of `/app-N/...` is; 0 of any other path.
+pub fn app_length(path: &[u8]) -> usize {
+    let Some(rest) = path.strip_prefix(APP) else { return 0 };
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits > 0 && rest.get(digits) == Some(&b'/') { APP.len() + digits } else { 0 }
 }
 
 /// Reads the path of a request.
 pub fn of(path: &[u8]) -> Route {
+    let path = path.get(app_length(path)..).unwrap_or_default();
     match path {
         b"/" => return Route::Bytes(DEFAULT_BODY_BYTES),
         b"/headers" => return Route::Headers,
@@ -75,6 +87,13 @@ mod tests {
             ("/bytes/", Route::Unknown),
             ("/nothing", Route::Unknown),
             ("*", Route::Unknown),
+            ("/app-7/bytes/13", Route::Bytes(13)),
+            ("/app-12/headers", Route::Headers),
+            ("/app-7/", Route::Bytes(13)),
+            ("/app-7", Route::Unknown),
+            ("/app-/bytes/13", Route::Unknown),
+            ("/app-7/app-7/bytes/13", Route::Unknown),
+            ("/app-7x/bytes/13", Route::Unknown),
         ] {
             assert_eq!(of(path.as_bytes()), route, "{path}");
         }

@@ -5,7 +5,7 @@ use super::{
     kind::{Bounds, Kind},
     record::{Figure, Record},
 };
-use crate::report::table;
+use crate::{release, report::table};
 
 /// How a figure did. The worst comes first in tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -160,7 +160,7 @@ fn doubts(base: &Record, new: &Record) -> Vec<String> {
     let mut doubts = Vec::new();
     for (name, record) in [("base", base), ("new", new)] {
         if record.source.debug_build {
-            doubts.push(format!("{name} is of a debug build: its figures mean nothing"));
+            doubts.push(format!("{name}: {}", release::MARK));
         }
         doubts.extend(record.noise.iter().map(|noise| format!("{name}: {noise}")));
     }

@@ -12,7 +12,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use crate::fault::{Fault, Result};
+use crate::{
+    fault::{Fault, Result},
+    release::AllowDebug,
+};
 use change::Comparison;
 use kind::Bounds;
 use record::Record;
@@ -42,6 +45,9 @@ pub struct CompareArgs {
     /// By how many allocations a request may need more
     #[arg(long, value_name = "N", default_value_t = 0.0, value_parser = parse_percent)]
     pub allocations: f64,
+    /// Whether a debug build will do.
+    #[command(flatten)]
+    pub debug: AllowDebug,
 }
 
 fn parse_percent(text: &str) -> Result<f64, String> {
@@ -87,6 +93,9 @@ pub fn run(args: &CompareArgs) -> ExitCode {
 
 fn compare(args: &CompareArgs) -> Result<Comparison> {
     let (base, new) = (Record::read(&args.base)?, Record::read(&args.new)?);
+    for (path, record) in [(&args.base, &base), (&args.new, &new)] {
+        args.debug.check_record(&path.display().to_string(), record.source.debug_build)?;
+    }
     let comparison = Comparison::of(&base, &new, &args.bounds());
     if comparison.changes.is_empty() {
         let (base, new) = (args.base.display(), args.new.display());

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     fault::{Fault, Result},
     http::fields::is_token,
+    release::AllowDebug,
     runtime::DriverChoice,
 };
 
@@ -120,6 +121,9 @@ pub struct LoadArgs {
     /// The generator's own I/O driver
     #[arg(long, value_enum, default_value_t, help_heading = "Generator")]
     pub driver: DriverChoice,
+    /// Whether a debug build will do.
+    #[command(flatten, next_help_heading = "Generator")]
+    pub debug: AllowDebug,
 }
 
 impl LoadArgs {

@@ -2,7 +2,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use super::{arrivals::Arrivals, values::Target};
-use crate::{pattern, runtime::DriverChoice};
+use crate::{echo, pattern, runtime::DriverChoice};
 
 /// A request that takes longer has failed, unless the plan says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -175,11 +175,12 @@ pub fn build_request(
 /// paths otherwise at most by accident.
 pub fn known_body(path: &str, status: u16, request_body_bytes: Option<usize>) -> Content {
     let path = path.split('?').next().unwrap_or(path);
+    let path = path.get(echo::route::app_length(path.as_bytes())..).unwrap_or_default();
     let number = |prefix: &str| path.strip_prefix(prefix)?.parse::<u64>().ok();
     if status != 200 {
         return match number("/status/") {
             Some(n) if n == u64::from(status) && !matches!(status, 204 | 304) => {
-                Content::Pattern(crate::echo::route::DEFAULT_BODY_BYTES)
+                Content::Pattern(echo::route::DEFAULT_BODY_BYTES)
             }
             _ => Content::Any,
         };
@@ -190,7 +191,7 @@ pub fn known_body(path: &str, status: u16, request_body_bytes: Option<usize>) ->
         _ => ["/bytes/", "/chunked/", "/close/"]
             .iter()
             .find_map(|prefix| number(prefix))
-            .or_else(|| number("/delay/").map(|_| crate::echo::route::DEFAULT_BODY_BYTES))
+            .or_else(|| number("/delay/").map(|_| echo::route::DEFAULT_BODY_BYTES))
             .map_or(Content::Any, Content::Pattern),
     }
 }
@@ -218,6 +219,7 @@ mod tests {
     #[test]
     fn the_origins_answers_are_known_by_path() {
         assert_eq!(known_body("/bytes/13?x", 200, None), Content::Pattern(13));
+        assert_eq!(known_body("/app-3/bytes/13", 200, None), Content::Pattern(13));
         assert_eq!(known_body("/chunked/5", 200, None), Content::Pattern(5));
         assert_eq!(known_body("/delay/5", 200, None), Content::Pattern(13));
         assert_eq!(known_body("/echo", 200, Some(7)), Content::Pattern(7));

@@ -2,31 +2,42 @@
 use super::{
     environment::{Environment, readable},
     goals::Verdict,
+    held::Held,
     measured::{Figure, Kind, Measured, Spread},
-    noise,
+    micro::Micro,
+    missed, noise,
+    notes::Notes,
     phases::PHASES,
+    profile::Profiles,
     section, summary,
 };
 use crate::{
     fault::Result,
     page::{Block, Cell, Document, Table, Tone},
+    release,
 };
 
 /// Everything that a report is made of.
 pub(super) struct Results<'a> {
     pub(super) environment: &'a Environment,
     pub(super) measured: &'a [Measured],
+    /// None: not asked for.
+    pub(super) held: Option<&'a Result<Held>>,
+    pub(super) micro: &'a Micro,
     pub(super) goals: &'a [Verdict],
+    pub(super) profiles: &'a Profiles,
+    pub(super) notes: Option<&'a Notes>,
 }
 
 /// Builds the document.
 pub(super) fn build(results: &Results<'_>) -> Result<Document> {
-    let Results { environment, measured, goals } = results;
-    let mut blocks = opening(measured, goals);
+    let Results { environment, measured, held, micro, goals, profiles, notes } = results;
+    let mut blocks = opening(results);
     if !goals.is_empty() {
         blocks.push(Block::Section("Targets".into()));
         blocks.push(Block::Text("Ratios are taken round by round, and the median of them counts.".into()));
         blocks.push(Block::Table(targets(goals)));
+        blocks.extend(micro.blocks());
     }
     blocks.push(Block::Section("CPU time per request".into()));
     blocks.push(Block::Text(
@@ -35,8 +46,14 @@ pub(super) fn build(results: &Results<'_>) -> Result<Document> {
             .into(),
     ));
     blocks.push(Block::Table(overview(measured)));
+    blocks.extend(missed::blocks(goals, profiles, *notes));
     for of_scenario in measured.chunk_by(|a, b| a.scenario.name == b.scenario.name) {
         blocks.extend(section::blocks(of_scenario)?);
+    }
+    match held {
+        Some(Ok(held)) => blocks.extend(held.blocks()),
+        Some(Err(fault)) => blocks.push(Block::Note(Tone::Bad, format!("Memory was not measured: {fault}."))),
+        None => {}
     }
     blocks.extend(reading(measured));
     blocks.extend(surroundings(environment));
@@ -54,10 +71,11 @@ pub(super) fn build(results: &Results<'_>) -> Result<Document> {
 }
 
 /// What must be known before anything else.
-fn opening(measured: &[Measured], goals: &[Verdict]) -> Vec<Block> {
+fn opening(results: &Results<'_>) -> Vec<Block> {
+    let Results { environment, measured, goals, .. } = results;
     let mut blocks = Vec::new();
-    if cfg!(debug_assertions) {
-        blocks.push(Block::Note(Tone::Bad, "Debug build: these figures mean nothing.".into()));
+    if environment.debug_build {
+        blocks.push(Block::Note(Tone::Bad, release::MARK.into()));
     }
     if !goals.is_empty() {
         let met = goals.iter().filter(|goal| goal.met).count();
@@ -92,11 +110,12 @@ fn targets(goals: &[Verdict]) -> Table {
             Cell { text: goal.word().into(), tone },
             format!("{:.2}", goal.ratio.median).into(),
             goal.target.clone().into(),
+            goal.by().into(),
             range(goal.ratio).into(),
         ]
     };
     Table {
-        header: ["ratio", "verdict", "measured", "target", "min to max"].map(String::from).into(),
+        header: ["what", "verdict", "measured", "target", "by", "min to max"].map(String::from).into(),
         rows: goals.iter().map(row).collect(),
         prose: false,
     }

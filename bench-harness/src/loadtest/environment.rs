@@ -7,8 +7,11 @@ use std::{
 
 use serde::Serialize;
 
-use super::peer::Peer;
-use crate::runtime::{DriverChoice, Runtime};
+use super::{peer::Peer, proxy_info::ProxyInfo, subject::Subjects};
+use crate::{
+    release,
+    runtime::{DriverChoice, Runtime},
+};
 
 /// What a report begins with.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +31,7 @@ pub(super) struct Environment {
     /// How each subject was started.
     pub(super) commands: Vec<(String, String)>,
     pub(super) peers: Vec<String>,
+    /// Of anything that was measured, or of this program.
     pub(super) debug_build: bool,
 }
 
@@ -53,6 +57,14 @@ impl Environment {
         }
     }
 
+    /// Notes how the subjects were started and what they say that they are.
+    pub(super) fn note(&mut self, subjects: &Subjects) {
+        self.commands = subjects.commands();
+        let driver = |(name, info): (&str, &ProxyInfo)| (name.to_owned(), info.driver.clone());
+        self.drivers = subjects.infos().map(driver).collect();
+        self.debug_build |= subjects.infos().any(|(_, info)| release::is_debug(&info.build));
+    }
+
     /// Name and value of each line.
     pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = vec![
@@ -68,7 +80,7 @@ impl Environment {
         lines.extend(self.drivers.iter().map(|(name, driver)| ("driver", format!("{name}: {driver}"))));
         lines.extend(self.peers.iter().map(|peer| ("peer", peer.clone())));
         if self.debug_build {
-            lines.push(("WARNING", "debug build: figures mean nothing".into()));
+            lines.insert(0, ("WARNING", release::MARK.into()));
         }
         lines
     }
@@ -121,11 +133,12 @@ pub(super) fn readable(timestamp: &str) -> String {
 
 /// The time now, in UTC, as `20260131-235959`.
 pub(super) fn timestamp() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    format_time(seconds)
+    format_time(SystemTime::now())
 }
 
-fn format_time(seconds: u64) -> String {
+/// A time, in UTC, the same way.
+pub(super) fn format_time(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     // Days to date by eras of 400 years that begin on the first of March; Hinnant's civil_from_days.
     let shifted = days + 719_468;
@@ -141,6 +154,8 @@ fn format_time(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -157,7 +172,7 @@ mod tests {
             (1_735_689_599, "20241231-235959"),
             (4_107_542_400, "21000301-000000"),
         ] {
-            assert_eq!(format_time(seconds), text);
+            assert_eq!(format_time(UNIX_EPOCH + Duration::from_secs(seconds)), text);
         }
     }
 }

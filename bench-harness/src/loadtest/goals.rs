@@ -15,6 +15,8 @@ enum Against {
     Floor,
     /// No proxy.
     Direct,
+    /// Ringlane with one worker, beside that with more.
+    OneWorker,
 }
 
 /// Which way is good.
@@ -49,12 +51,19 @@ const GOALS: &[Goal] = &[
     goal("13b-64", Figure::P99, Against::BestPeer, Limit::AtMost(0.80)),
     goal("13b-1024", Figure::P99, Against::BestPeer, Limit::AtMost(0.80)),
     goal("open-256", Figure::P999, Against::BestPeer, Limit::AtMost(0.80)),
+    goal("workers-2", Figure::Cpu, Against::OneWorker, Limit::AtMost(1.05)),
     goal("13b-1", Figure::P50, Against::BestPeer, Limit::AtMost(1.00)),
 ];
 
 /// One target with what was measured.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verdict {
+    /// Its name, which does not depend on what was measured.
+    pub name: String,
+    /// The scenario.
+    pub scenario: String,
+    /// Who Ringlane was held against: a subject.
+    pub rival: String,
     /// What is compared, in words.
     pub what: String,
     /// The target, in words.
@@ -63,11 +72,18 @@ pub struct Verdict {
     pub ratio: Spread,
     /// Whether it is met.
     pub met: bool,
+    /// How far beyond the target, as a share of it: above 0 is worse.
+    pub beyond: f64,
     /// The machine was too noisy in that scenario to be sure.
     pub noisy: bool,
 }
 
 impl Verdict {
+    /// By how much, in words.
+    pub fn by(&self) -> String {
+        format!("{:.1} %", self.beyond.abs() * 100.0)
+    }
+
     /// Met or missed, in words.
     pub fn word(&self) -> &'static str {
         match (self.met, self.noisy) {
@@ -102,11 +118,18 @@ fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
         Against::Floor => first(Kind::Floor)?,
         Against::Direct => first(Kind::Direct)?,
         Against::BestPeer => best_peer(of_scenario(), goal.figure)?,
+        Against::OneWorker => first(Kind::Ringlane)?,
     };
-    let ratio = first(Kind::Ringlane)?.ratio(rival, goal.figure)?;
-    let (target, met) = match goal.limit {
-        Limit::AtMost(limit) => (format!("<= {limit:.2}"), ratio.median <= limit),
-        Limit::BestRoundAtLeast(limit) => (format!(">= {limit:.2} in the best round"), ratio.max >= limit),
+    let ours = match goal.against {
+        Against::OneWorker => of_scenario().filter(|m| m.kind == Kind::Ringlane).nth(1)?,
+        Against::BestPeer | Against::Floor | Against::Direct => first(Kind::Ringlane)?,
+    };
+    let ratio = ours.ratio(rival, goal.figure)?;
+    let (target, met, beyond) = match goal.limit {
+        Limit::AtMost(limit) => (format!("<= {limit:.2}"), ratio.median <= limit, ratio.median / limit - 1.0),
+        Limit::BestRoundAtLeast(limit) => {
+            (format!(">= {limit:.2} in the best round"), ratio.max >= limit, 1.0 - ratio.max / limit)
+        }
     };
     let figure = match goal.figure {
         Figure::Cpu => "CPU per request",
@@ -115,8 +138,23 @@ fn judge_one(goal: &Goal, measured: &[Measured]) -> Option<Verdict> {
         Figure::P99 => "p99",
         Figure::P999 => "p99.9",
     };
-    let what = format!("{}: {figure} / {}", goal.scenario, rival.subject);
-    Some(Verdict { what, target, ratio, met, noisy: noise::is_noisy(measured, goal.scenario) })
+    let against = match goal.against {
+        Against::BestPeer => "best peer",
+        Against::Floor => "floor",
+        Against::Direct => "direct",
+        Against::OneWorker => "one worker",
+    };
+    Some(Verdict {
+        name: format!("{}: {figure} / {against}", goal.scenario),
+        scenario: goal.scenario.to_owned(),
+        rival: rival.subject.clone(),
+        what: format!("{}: {figure} / {}", goal.scenario, rival.subject),
+        target,
+        ratio,
+        met,
+        beyond,
+        noisy: noise::is_noisy(measured, goal.scenario),
+    })
 }
 
 #[cfg(test)]
@@ -141,6 +179,8 @@ mod tests {
                 ("13b-256: CPU per request / floor", 11000.0, true)
             ]
         );
+        assert_eq!(verdicts[0].name, "13b-256: CPU per request / best peer");
+        assert_eq!((verdicts[0].rival.as_str(), verdicts[0].by().as_str()), ("haproxy", "11.9 %"));
     }
 
     #[test]
@@ -161,6 +201,19 @@ mod tests {
     }
 
     #[test]
+    fn two_workers_are_held_against_one() {
+        let verdicts = judge(&[
+            measured("workers-2", "direct", Kind::Direct, &[5.0, 5.0]),
+            measured("workers-2", "ringlane", Kind::Ringlane, &[10.0, 20.0]),
+            measured("workers-2", "ringlane-2w", Kind::Ringlane, &[11.0, 22.0]),
+        ]);
+        assert_eq!(verdicts.len(), 1);
+        assert_eq!((verdicts[0].rival.as_str(), verdicts[0].met), ("ringlane", false));
+        assert!((verdicts[0].ratio.median - 1.1).abs() < 1e-9);
+        assert!(judge(&[measured("workers-2", "ringlane", Kind::Ringlane, &[10.0])]).is_empty());
+    }
+
+    #[test]
     fn throughput_counts_in_the_best_round() {
         let verdicts = judge(&[
             measured("13b-64", "direct", Kind::Direct, &[10.0, 10.0]),
@@ -168,6 +221,12 @@ mod tests {
         ]);
         assert_eq!(verdicts.len(), 1);
         assert!(verdicts[0].met, "{verdicts:?}");
+        // 10 / 10.5 is 0.952 of direct, where 0.92 are asked for.
+        assert_eq!(
+            (verdicts[0].name.as_str(), verdicts[0].by().as_str()),
+            ("13b-64: throughput / direct", "3.5 %")
+        );
+        assert!(verdicts[0].beyond < 0.0);
     }
 
     #[test]

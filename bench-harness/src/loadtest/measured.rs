@@ -103,6 +103,8 @@ pub struct Measured {
     pub rounds: Vec<Figures>,
     /// Connections that the origin accepted over the measured rounds, the warm-up round not included.
     pub origin_connections: u64,
+    /// Kinds of requests that were answered at least once in the measured rounds.
+    pub kinds_answered: usize,
     /// What the origin's counters say against it; any is an error.
     pub disagreements: Vec<String>,
     /// Cores' worth of CPU time that others used, round by round.
@@ -179,6 +181,7 @@ pub(crate) mod samples {
             kind,
             rounds: rounds.collect(),
             origin_connections: 0,
+            kinds_answered: 1,
             disagreements: Vec::new(),
             foreign_cores: Vec::new(),
             memory_idle: None,

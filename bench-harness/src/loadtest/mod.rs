@@ -8,16 +8,23 @@
 mod document;
 mod environment;
 pub mod goals;
+mod held;
 pub mod measured;
+mod micro;
+mod missed;
 mod noise;
+pub mod notes;
 pub mod options;
 mod origin;
 pub mod peer;
 pub mod phases;
 mod plans;
 pub(crate) mod process;
+mod profile;
 pub(crate) mod proxy_config;
+pub(crate) mod proxy_info;
 mod record;
+pub mod routes;
 pub mod scenario;
 mod section;
 mod series;
@@ -33,13 +40,18 @@ use std::{
 
 use document::Results;
 use environment::Environment;
-use measured::Measured;
+use held::Held;
+use micro::Micro;
+use notes::Notes;
 use options::LoadtestArgs;
+use profile::Profiles;
+use scenario::{Scenario, Setup};
 use subject::Subjects;
 
 use crate::{
     fault::{At, Result},
     page::{html, markdown},
+    release,
     report::hgrm,
     runtime, socket,
 };
@@ -64,6 +76,7 @@ impl Cores {
 
 /// Runs `ringlane-bench loadtest`.
 pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
+    args.debug.check_own()?;
     socket::raise_open_files();
     let scenarios = args.scenarios();
     let allowed = runtime::allowed_cores();
@@ -75,25 +88,48 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
         eprintln!("WARNING: one core for everything: figures of the proxy and of the load mix");
     }
     let mut measured = Vec::new();
-    // Scenarios with the same routes share their subjects; others need them started anew with another config.
-    for group in scenarios.chunk_by(|a, b| a.routes == b.routes) {
-        let routes = group.first().map_or(0, |scenario| scenario.routes);
-        let subjects = Subjects::start(args, cores, &dir, routes)?;
+    let mut profiles = Profiles::default();
+    // Scenarios with the same setup share their subjects; others need them started anew with another config.
+    for group in scenarios.chunk_by(|a, b| a.setup() == b.setup()) {
+        let setup = group.first().map_or(Setup::PLAIN, Scenario::setup);
+        let subjects = Subjects::start(args, cores, &dir, setup)?;
         if let Some(core) = cores.load {
             runtime::pin(core)?;
         }
-        environment.commands = subjects.commands();
-        environment.drivers = subjects.drivers()?;
+        environment.note(&subjects);
         println!("measuring\n{}files in {}\n", subjects.describe(), dir.display());
-        measured.extend(series::run(args, group, &subjects, cores)?);
+        let of_group = series::run(args, group, &subjects, cores)?;
+        profiles.extend(profile::take(args, &subjects, cores, &dir, &of_group));
+        measured.extend(of_group);
     }
 
-    let goals = goals::judge(&measured);
+    let held = held::measure(args, cores, &dir, &mut environment);
+    let mut goals = goals::judge(&measured);
+    // A run of all there is answers for all targets.
+    let micro = if args.asks_for_all() { Micro::read(&args.out) } else { Micro::default() };
+    goals.extend(micro.verdicts.iter().cloned());
+    goals.extend(held.iter().flatten().flat_map(Held::verdicts));
+    profiles.missing.iter().for_each(|why| eprintln!("no profile: {why}"));
+    if environment.debug_build {
+        println!("{}\n", release::MARK);
+    }
     print!("{}", summary::text(&measured, &goals));
-    write_files(&dir, &environment, &measured, &goals)?;
+    let notes = args.notes.as_deref().map(Notes::read).transpose()?.flatten();
+    let notes = notes.as_ref();
+    let results = Results {
+        environment: &environment,
+        measured: &measured,
+        held: held.as_ref(),
+        micro: &micro,
+        goals: &goals,
+        profiles: &profiles,
+        notes,
+    };
+    write_files(&dir, &results)?;
+    print!("{}", missed::without_notes(args, &results));
     point_latest_at(&dir);
     println!("\nfigures in {}\npage    file://{}", dir.display(), dir.join("report.html").display());
-    let failed = measured.iter().any(|m| m.errors() > 0);
+    let failed = measured.iter().any(|m| m.errors() > 0) || held.is_some_and(|held| held.is_err());
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -116,23 +152,23 @@ fn point_latest_at(dir: &Path) {
     }
 }
 
-fn write_files(
-    dir: &Path,
-    environment: &Environment,
-    measured: &[Measured],
-    goals: &[goals::Verdict],
-) -> Result<()> {
+fn write_files(dir: &Path, results: &Results<'_>) -> Result<()> {
     let write = |name: &str, text: &str| {
         let path = dir.join(name);
         fs::write(&path, text).at(format!("cannot write {}", path.display()))
     };
-    let results = record::json(environment, measured, goals);
-    write("results.json", &(serde_json::to_string_pretty(&results).at("results as JSON")? + "\n"))?;
-    let document = document::build(&Results { environment, measured, goals })?;
+    let record = record::json(results);
+    write("results.json", &(serde_json::to_string_pretty(&record).at("results as JSON")? + "\n"))?;
+    let document = document::build(results)?;
     write("report.html", &html::render(&document))?;
     write("report.md", &markdown::render(&document))?;
-    for one in measured {
-        write(&format!("{}-{}.hgrm", one.scenario.name, one.subject), &hgrm::render(&one.latency))?;
+    for one in results.measured {
+        let mut text = hgrm::render(&one.latency);
+        // It says so itself where it is this program that is one.
+        if results.environment.debug_build && release::mark().is_none() {
+            text += &format!("#[{}]\n", release::MARK);
+        }
+        write(&format!("{}-{}.hgrm", one.scenario.name, one.subject), &text)?;
     }
     Ok(())
 }

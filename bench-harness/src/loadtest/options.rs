@@ -1,11 +1,14 @@
 //! `ringlane-bench loadtest`: what is typed.
 use std::{path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::peer::Peer;
 use super::scenario::{PRESETS, Preset, Scenario};
-use crate::load::options::{parse_duration, parse_rate};
+use crate::{
+    load::options::{parse_duration, parse_rate},
+    release::AllowDebug,
+};
 
 /// Rounds without `--rounds`; a preset may ask for more.
 const ROUNDS: usize = 3;
@@ -28,7 +31,8 @@ pub struct LoadtestArgs {
     /// Rounds per scenario, of which the median is reported (3, but at least 5 for the preset 13b-64)
     #[arg(long, value_name = "N")]
     pub rounds: Option<usize>,
-    /// Presets instead of --connections and --body-bytes: all, or a list of their names
+    /// Presets instead of --connections and --body-bytes: all, or a list of their names; memory: what idle and slow
+    /// clients cost
     #[arg(long, value_delimiter = ',', value_name = "NAME,..", value_parser = parse_scenario)]
     pub scenario: Vec<ScenarioChoice>,
     /// Requests per second of the open-loop preset; by default half of what the slowest fast peer can do
@@ -49,6 +53,12 @@ pub struct LoadtestArgs {
     /// Leave Ringlane out
     #[arg(long)]
     pub skip_ringlane: bool,
+    /// Take profiles with perf once a scenario is measured: where a target is missed, everywhere, or nowhere
+    #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
+    pub profile: ProfileWhere,
+    /// What is known of missed targets, for the report: a section `## TARGET` each, in Markdown
+    #[arg(long, value_name = "FILE")]
+    pub notes: Option<PathBuf>,
     /// Ringlane's binary; by default the one beside this one
     #[arg(long, value_name = "FILE")]
     pub proxy: Option<PathBuf>,
@@ -58,6 +68,21 @@ pub struct LoadtestArgs {
     /// Where a directory for the results is made
     #[arg(long, value_name = "DIR", default_value = "target/loadtest")]
     pub out: PathBuf,
+    /// Whether a debug build will do.
+    #[command(flatten)]
+    pub debug: AllowDebug,
+}
+
+/// Where profiles are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ProfileWhere {
+    /// In scenarios with a missed target.
+    #[default]
+    Missed,
+    /// In every scenario.
+    All,
+    /// Nowhere.
+    None,
 }
 
 /// One word of `--scenario`.
@@ -65,23 +90,37 @@ pub struct LoadtestArgs {
 pub enum ScenarioChoice {
     /// Every preset.
     All,
+    /// What Ringlane holds for clients that do little.
+    Memory,
     /// One of them.
     One(&'static Preset),
 }
 
 fn parse_scenario(name: &str) -> Result<ScenarioChoice, String> {
-    if name == "all" {
-        return Ok(ScenarioChoice::All);
+    match name {
+        "all" => return Ok(ScenarioChoice::All),
+        "memory" => return Ok(ScenarioChoice::Memory),
+        _ => {}
     }
     let names = || PRESETS.iter().map(|preset| preset.name).collect::<Vec<_>>().join(", ");
     PRESETS
         .iter()
         .find(|preset| preset.name == name)
         .map(ScenarioChoice::One)
-        .ok_or_else(|| format!("no such scenario: choose all, or from {}", names()))
+        .ok_or_else(|| format!("no such scenario: choose all, or from memory, {}", names()))
 }
 
 impl LoadtestArgs {
+    /// Whether everything is measured that there is.
+    pub fn asks_for_all(&self) -> bool {
+        self.scenario.contains(&ScenarioChoice::All)
+    }
+
+    /// Whether memory is measured besides.
+    pub fn measures_memory(&self) -> bool {
+        self.asks_for_all() || self.scenario.contains(&ScenarioChoice::Memory)
+    }
+
     /// The scenarios to measure, in order.
     pub fn scenarios(&self) -> Vec<Scenario> {
         let rounds = self.rounds.unwrap_or(ROUNDS).max(1);
@@ -95,6 +134,7 @@ impl LoadtestArgs {
         let chosen = |preset: &&Preset| {
             self.scenario.iter().any(|choice| match choice {
                 ScenarioChoice::All => true,
+                ScenarioChoice::Memory => false,
                 ScenarioChoice::One(one) => one.name == preset.name,
             })
         };
@@ -138,6 +178,9 @@ mod tests {
         };
         assert_eq!(names("--scenario new-32,13b-1"), ["13b-1", "new-32"]);
         assert_eq!(names("--scenario all,13b-1").len(), PRESETS.len());
+        let memory = parse("--scenario memory").unwrap();
+        assert!(memory.measures_memory() && memory.scenarios().is_empty());
+        assert!(parse("--scenario all").unwrap().measures_memory() && !parse("").unwrap().measures_memory());
         assert!(parse("--scenario 14b-1").unwrap_err().to_string().contains("13b-64"));
     }
 

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use super::routes::{Entrance, Routes};
 use crate::{
     echo::stats::Snapshot,
     fault::{At, Fault, Result},
@@ -17,8 +18,8 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether the origin's greeting comes back from `address`.
-pub(super) fn answers(address: SocketAddr, host: Option<&str>) -> Result<()> {
-    let body = get(address, host, "/bytes/13")?;
+pub(super) fn answers(address: SocketAddr, by: &Entrance) -> Result<()> {
+    let body = get(address, by, "/bytes/13")?;
     if body == "Hello, World!" {
         Ok(())
     } else {
@@ -28,13 +29,14 @@ pub(super) fn answers(address: SocketAddr, host: Option<&str>) -> Result<()> {
 
 /// The origin's counters.
 pub(super) fn stats(address: SocketAddr) -> Result<Snapshot> {
-    serde_json::from_str(&get(address, None, "/__stats")?).at(format!("counters of the origin on {address}"))
+    serde_json::from_str(&get(address, &Entrance::default(), "/__stats")?)
+        .at(format!("counters of the origin on {address}"))
 }
 
 /// Whether the proxy at `address` tells the origin who asks, as every one of them is set up to.
-pub(super) fn check_forwarding(address: SocketAddr, host: Option<&str>) -> Result<()> {
-    let sent = host.map_or_else(|| address.to_string(), str::to_owned);
-    let head = get(address, host, "/headers")?.to_lowercase();
+pub(super) fn check_forwarding(address: SocketAddr, by: &Entrance) -> Result<()> {
+    let sent = by.host.clone().unwrap_or_else(|| address.to_string());
+    let head = get(address, by, "/headers")?.to_lowercase();
     let value = |name| head.lines().filter_map(|line| line.split_once(": ")).find(|(n, _)| *n == name);
     let value = |name| value(name).map(|(_, value)| value.trim_end());
     // Envoy names the machine's own address where a client is local.
@@ -47,12 +49,32 @@ pub(super) fn check_forwarding(address: SocketAddr, host: Option<&str>) -> Resul
     )))
 }
 
-/// The body of a 200 response to a GET; `host` is what the request names, by default the address.
-pub(super) fn get(address: SocketAddr, host: Option<&str>, path: &str) -> Result<String> {
-    let place = format!("GET {path} from {address}");
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT).at(&place)?;
+/// Whether the proxy at `address` has these routes and no others.
+pub(super) fn check_routing(address: SocketAddr, routes: Routes) -> Result<()> {
+    match routes.strangers().iter().find(|stranger| answers(address, stranger).is_ok()) {
+        None => Ok(()),
+        Some(stranger) => Err(Fault::new(format!("it forwards what it has no route for: {stranger:?}"))),
+    }
+}
+
+/// The body of a 200 response to a GET of `path` by an entrance.
+pub(super) fn get(address: SocketAddr, by: &Entrance, path: &str) -> Result<String> {
+    ask(&mut connect(address)?, address, by, path)
+}
+
+/// A connection on which nothing takes long.
+pub(super) fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let place = format!("connection to {address}");
+    let stream = TcpStream::connect_timeout(&address, TIMEOUT).at(&place)?;
     stream.set_read_timeout(Some(TIMEOUT)).at(&place)?;
-    let host = host.map_or_else(|| address.to_string(), str::to_owned);
+    Ok(stream)
+}
+
+/// The same as [`get`] on a connection to `address` that there is, and that stays.
+pub(super) fn ask(stream: &mut TcpStream, address: SocketAddr, by: &Entrance, path: &str) -> Result<String> {
+    let path = format!("{}{path}", by.prefix);
+    let place = format!("GET {path} from {address}");
+    let host = by.host.clone().unwrap_or_else(|| address.to_string());
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
     stream.write_all(request.as_bytes()).at(&place)?;
     let (mut reply, mut piece) = (Vec::new(), [0; 4096]);
@@ -78,5 +100,38 @@ fn complete(reply: &[u8]) -> Result<Option<String>> {
         }
         (200, _) => Err(Fault::new("an answer without a Content-Length")),
         (status, _) => Err(Fault::new(format!("status {status}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, thread};
+
+    use super::*;
+
+    /// Gives everybody the same answer; lives as long as the test's process.
+    fn server(answer: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn a_proxy_that_forwards_whatever_comes_is_found_out() {
+        let greets = server("HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!");
+        let refuses = server("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        let routes = Routes { hosts: 2, paths: 2 };
+        let fault = check_routing(greets, routes).unwrap_err().to_string();
+        assert!(fault.contains("no route for") && fault.contains("site-3"), "{fault}");
+        assert!(check_routing(refuses, routes).is_ok());
+        assert!(check_routing(greets, Routes::NONE).is_ok());
+        assert!(check_forwarding(greets, &Entrance::default()).is_err());
     }
 }

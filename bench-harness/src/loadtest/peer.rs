@@ -9,6 +9,8 @@ use std::{
 
 use clap::ValueEnum;
 
+use super::routes::{Entrance, Routes};
+
 const NGINX: &str = include_str!("../../peers/nginx.conf");
 const HAPROXY: &str = include_str!("../../peers/haproxy.cfg");
 const ENVOY: &str = include_str!("../../peers/envoy.yaml");
@@ -37,8 +39,8 @@ pub(super) struct Site<'a> {
     pub(super) origin: SocketAddr,
     /// Where its files may be.
     pub(super) dir: &'a Path,
-    /// A route for each of these hosts; none: one route for all there is.
-    pub(super) hosts: &'a [String],
+    /// The routes it is to have.
+    pub(super) routes: Routes,
 }
 
 impl Peer {
@@ -85,9 +87,10 @@ impl Peer {
         let text = [output.stdout, output.stderr].concat();
         // Envoy begins with the path that it was started by, which is nobody's business.
         let text = String::from_utf8_lossy(&text).replace(&*program.to_string_lossy(), self.program());
-        let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+        let line = text.lines().find(|line| !line.trim().is_empty())?;
+        let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
         let named = line.to_lowercase().contains(self.program());
-        Some(if named { line.to_owned() } else { format!("{} {line}", self.name()) })
+        Some(if named { line } else { format!("{} {line}", self.name()) })
     }
 
     /// Names and texts of its files; the first is its config.
@@ -117,8 +120,8 @@ impl Peer {
             .replace("{{splice}}", splice)
             .replace("{{routes}}", &routes);
         let mut files = vec![(format!("{}.{extension}", self.name()), text)];
-        if self.program() == "haproxy" && !site.hosts.is_empty() {
-            files.push((map, site.hosts.iter().map(|host| format!("{host} origin\n")).collect()));
+        if self.program() == "haproxy" && !site.routes.is_none() {
+            files.push((map, haproxy_map(site)));
         }
         files
     }
@@ -154,46 +157,71 @@ impl Peer {
 
 fn nginx_routes(site: &Site<'_>) -> String {
     let listen = site.listen;
-    let forward = "location / { proxy_pass http://origin; }";
-    if site.hosts.is_empty() {
-        return format!("server {{ listen {listen} backlog=4096; {forward} }}");
+    let forward = |path: &str| format!("location {path} {{ proxy_pass http://origin; }}");
+    if site.routes.is_none() {
+        return format!("server {{ listen {listen} backlog=4096; {} }}", forward("/"));
     }
+    let locations: Vec<_> = site.routes.prefixes().map(|prefix| forward(&format!("{prefix}/"))).collect();
+    let locations = locations.join("\n        ");
     let mut text = format!("server {{ listen {listen} backlog=4096 default_server; return 404; }}\n");
-    for host in site.hosts {
+    for host in site.routes.hosts() {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "    server {{ listen {listen}; server_name {host}; {forward} }}");
+        let _ = writeln!(
+            text,
+            "    server {{ listen {listen}; server_name {host};\n        {locations}\n        \
+             location / {{ return 404; }} }}"
+        );
     }
     text
 }
 
 fn haproxy_routes(site: &Site<'_>, map: &Path) -> String {
-    if site.hosts.is_empty() {
+    if site.routes.is_none() {
         return "default_backend origin".into();
     }
-    format!("use_backend %[req.hdr(host),lower,map_str({})]", map.display())
+    format!("use_backend %[base,map_beg({})]", map.display())
+}
+
+/// Keys of the map: what a host and a path, one behind the other, begin with.
+fn haproxy_map(site: &Site<'_>) -> String {
+    let line = |Entrance { host, prefix }: &Entrance| {
+        format!("{}{prefix}/ origin\n", host.as_deref().unwrap_or_default())
+    };
+    site.routes.entrances().iter().map(line).collect()
 }
 
 fn envoy_routes(site: &Site<'_>) -> String {
-    let route = |name: &str, domain: &str| {
-        format!(
-            "- {{ name: \"{name}\", domains: [\"{domain}\"], routes: [{{ match: {{ prefix: \"/\" }}, route: {{ cluster: \
-             origin }} }}] }}"
-        )
+    let host = |name: &str, prefixes: &[String]| {
+        let routes: Vec<_> = prefixes
+            .iter()
+            .map(|prefix| format!("{{ match: {{ prefix: \"{prefix}/\" }}, route: {{ cluster: origin }} }}"))
+            .collect();
+        format!("- {{ name: \"{name}\", domains: [\"{name}\"], routes: [{}] }}", routes.join(", "))
     };
-    if site.hosts.is_empty() {
-        return route("all", "*");
+    if site.routes.is_none() {
+        return host("*", &[String::new()]);
     }
-    let routes: Vec<_> = site.hosts.iter().map(|host| route(host, host)).collect();
-    routes.join("\n            ")
+    let prefixes: Vec<_> = site.routes.prefixes().collect();
+    let hosts: Vec<_> = site.routes.hosts().map(|name| host(&name, &prefixes)).collect();
+    hosts.join("\n            ")
 }
 
 fn caddy_routes(site: &Site<'_>) -> String {
-    let port = site.listen.port();
-    if site.hosts.is_empty() {
-        return format!("http://:{port} {{\n\timport origin\n}}");
+    if site.routes.is_none() {
+        return "import origin".into();
     }
-    // One site with a list of hosts would be one route.
-    site.hosts.iter().map(|host| format!("http://{host}:{port} {{\n\timport origin\n}}\n")).collect()
+    let paths: String = site
+        .routes
+        .prefixes()
+        .map(|prefix| format!("\t\t\thandle {prefix}/* {{\n\t\t\t\tvars routed yes\n\t\t\t}}\n"))
+        .collect();
+    let hosts: String = (0..)
+        .zip(site.routes.hosts())
+        .map(|(n, host)| format!("\t\t@host{n} host {host}\n\t\thandle @host{n} {{\n{paths}\t\t}}\n"))
+        .collect();
+    // Routes mark what they match, and one proxy forwards it: one in each route would have connections of its own.
+    let rest = "\t\t@stranger not vars routed yes\n\t\trespond @stranger 404\n\t\timport origin\n";
+    format!("route {{\n{hosts}{rest}\t}}")
 }
 
 /// Looks for a program where shells look, and where Debian puts servers, which is not on everybody's PATH.
@@ -209,16 +237,17 @@ mod tests {
 
     #[test]
     fn every_blank_of_every_config_is_filled_in() {
-        let hosts = ["a.example".to_owned(), "b.example".to_owned()];
-        for hosts in [&hosts[..], &[]] {
+        for routes in [Routes { hosts: 3, paths: 2 }, Routes::NONE] {
             for &peer in Peer::value_variants() {
                 let (listen, origin) = ("127.0.0.1:81".parse().unwrap(), "127.0.0.1:82".parse().unwrap());
-                let files = peer.files(&Site { listen, origin, dir: Path::new("/d"), hosts });
+                let files = peer.files(&Site { listen, origin, dir: Path::new("/d"), routes });
                 let all: String = files.iter().map(|(_, text)| text.replace("# {{...}}", "")).collect();
                 let all = all.replace("{{...}} is filled in", "");
                 assert!(!all.contains("{{"), "{peer:?}: {all}");
                 assert!(all.contains("81") && all.contains("82"), "{peer:?}: {all}");
-                assert!(hosts.iter().all(|host| all.contains(host)), "{peer:?}: {all}");
+                for name in routes.hosts().chain(routes.prefixes()) {
+                    assert!(all.contains(&name), "{peer:?}: {name} is missing in {all}");
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use hdrhistogram::{
 };
 use serde::Serialize;
 
-use super::origin;
+use super::{origin, routes::Entrance};
 use crate::{
     fault::{At, Fault, Result},
     report::figures::Latency,
@@ -43,7 +43,7 @@ pub struct Phase {
 /// has the histograms they are from, which can.
 pub(super) fn snapshot(admin: SocketAddr) -> Result<Snapshot> {
     let place = || format!("latency report of {admin}");
-    parse(&origin::get(admin, None, "/latency?format=hlog")?).at(place())
+    parse(&origin::get(admin, &Entrance::default(), "/latency?format=hlog")?).at(place())
 }
 
 fn parse(log: &str) -> Result<Snapshot> {

@@ -1,11 +1,12 @@
 //! From a scenario and a subject to a run of the load generator.
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use super::{
     Cores,
     measured::Kind,
     options::LoadtestArgs,
-    scenario::{Ask, Scenario, asked_host},
+    routes::Entrance,
+    scenario::{Ask, Scenario},
     subject::Subject,
 };
 use crate::{
@@ -38,14 +39,12 @@ pub(super) fn plan(
 ) -> Result<Plan> {
     let requests = match &subject.url {
         Some(url) => vec![Request::get(&parse_url(url)?, scenario.new_connection)],
-        None => {
-            let host = asked_host(scenario.routes).unwrap_or_else(|| subject.address.to_string());
-            scenario.asks().iter().map(|ask| request(ask, &host, scenario.new_connection)).collect()
-        }
+        None => requests(scenario, subject.address),
     };
     // A scenario has at least one; the first stands in while the plan is made.
     let first = requests.first().cloned().unwrap_or_else(|| {
-        request(&Ask::get(scenario.body_bytes), &subject.address.to_string(), scenario.new_connection)
+        let ask = Ask::get(scenario.body_bytes);
+        request(&ask, &Entrance::default(), subject.address, scenario.new_connection)
     });
     Ok(Plan {
         requests,
@@ -63,12 +62,23 @@ pub(super) fn plan(
     })
 }
 
-fn request(ask: &Ask, host: &str, close: bool) -> Request {
-    let target = Target { host: host.to_owned(), path: ask.path.clone() };
+/// Each kind of request by each route.
+fn requests(scenario: &Scenario, address: SocketAddr) -> Vec<Request> {
+    let asks = scenario.asks();
+    let by = |by: &Entrance| {
+        let of_ask = |ask| request(ask, by, address, scenario.new_connection);
+        asks.iter().map(of_ask).collect::<Vec<_>>()
+    };
+    scenario.routes.entrances().iter().flat_map(by).collect()
+}
+
+fn request(ask: &Ask, by: &Entrance, address: SocketAddr, close: bool) -> Request {
+    let host = by.host.clone().unwrap_or_else(|| address.to_string());
+    let target = Target { host, path: format!("{}{}", by.prefix, ask.path) };
     let known = known_body(&target.path, 200, ask.upload_bytes);
     Request {
         weight: ask.weight,
-        name: format!("{} {}", ask.method(), ask.path),
+        name: format!("{} {}{}", ask.method(), by.host.as_deref().unwrap_or_default(), target.path),
         bytes: build_request(ask.method(), &target, &[], ask.upload_bytes, close),
         to_head: false,
         expect: Expect { status: 200, body_bytes: known.length(), content: known },

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::origin;
+use super::{origin, routes::Entrance};
 use crate::fault::{At, Fault, Result};
 
 /// How long a child has to answer its first request.
@@ -31,8 +31,8 @@ pub(crate) struct Process {
 pub(crate) struct Launch<'a> {
     /// Name for messages and its log file.
     pub(crate) name: &'a str,
-    /// The core it may use; None: any.
-    pub(crate) core: Option<usize>,
+    /// The cores it may use; none: any.
+    pub(crate) cores: &'a [usize],
     /// Where its output goes.
     pub(crate) dir: &'a Path,
     /// What the kernel sends it when this process dies. A program with children of its own needs one that it handles.
@@ -54,7 +54,7 @@ impl Process {
         // Its own group, so that ending it ends what it started, and a Ctrl-C here does not reach it first.
         command.process_group(0);
         let typed = describe(&command, launch);
-        prepare(&mut command, launch.core, launch.death_signal);
+        prepare(&mut command, launch.cores.to_vec(), launch.death_signal);
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command.spawn().at(format!("cannot start {} ({program})", launch.name))?;
         Ok(Self { name: launch.name.to_owned(), child, log, command: typed })
@@ -87,10 +87,10 @@ impl Process {
     }
 
     /// Waits until it answers through to the origin.
-    pub(crate) fn wait_until_it_answers(&mut self, address: SocketAddr, host: Option<&str>) -> Result<()> {
+    pub(crate) fn wait_until_it_answers(&mut self, address: SocketAddr, by: &Entrance) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            let refused = match origin::answers(address, host) {
+            let refused = match origin::answers(address, by) {
                 Ok(()) => return Ok(()),
                 Err(fault) => fault,
             };
@@ -144,19 +144,20 @@ fn describe(command: &Command, launch: &Launch<'_>) -> String {
     let dir = launch.dir.display().to_string();
     let words = std::iter::once(program).chain(command.get_args());
     let words: Vec<_> = words.map(|word| word.to_string_lossy().replace(&dir, ".")).collect();
-    let pinned = launch.core.map_or(String::new(), |core| format!("taskset -c {core} "));
+    let cores: Vec<_> = launch.cores.iter().map(usize::to_string).collect();
+    let pinned = if cores.is_empty() { String::new() } else { format!("taskset -c {} ", cores.join(",")) };
     pinned + &words.join(" ")
 }
 
 /// Pins the child and ties its life to ours, between fork and exec.
-fn prepare(command: &mut Command, core: Option<usize>, death_signal: libc::c_int) {
+fn prepare(command: &mut Command, cores: Vec<usize>, death_signal: libc::c_int) {
     let parent = std::process::id() as libc::pid_t;
     // SAFETY: the closure makes system calls only, as must a child between fork and exec.
     unsafe {
         command.pre_exec(move || {
-            if let Some(core) = core {
+            if !cores.is_empty() {
                 let mut set: libc::cpu_set_t = std::mem::zeroed();
-                libc::CPU_SET(core, &mut set);
+                cores.iter().for_each(|core| libc::CPU_SET(*core, &mut set));
                 if libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) != 0 {
                     return Err(std::io::Error::last_os_error());
                 }
@@ -178,7 +179,7 @@ mod tests {
     use super::*;
 
     fn launch<'a>(name: &'a str, dir: &'a Path) -> Launch<'a> {
-        Launch { name, core: None, dir, death_signal: libc::SIGKILL }
+        Launch { name, cores: &[], dir, death_signal: libc::SIGKILL }
     }
 
     fn is_running(pid: u32) -> bool {
@@ -213,8 +214,10 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "echo no such option >&2; exit 3"]);
         let mut process = Process::start(command, &launch("ringlane-bench-test-early", &dir)).unwrap();
-        let fault =
-            process.wait_until_it_answers("127.0.0.1:1".parse().unwrap(), None).unwrap_err().to_string();
+        let fault = process
+            .wait_until_it_answers("127.0.0.1:1".parse().unwrap(), &Entrance::default())
+            .unwrap_err()
+            .to_string();
         assert!(fault.contains("no such option") && fault.contains("exit status: 3"), "{fault}");
     }
 }

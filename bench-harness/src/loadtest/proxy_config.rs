@@ -3,6 +3,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use toml::{Table, Value};
 
+use super::routes::{Entrance, Routes};
 use crate::fault::{At, Fault, Result};
 
 /// What a config is rewritten for.
@@ -15,16 +16,18 @@ pub(crate) struct Place<'a> {
     pub(crate) origin: SocketAddr,
     /// The driver.
     pub(crate) driver: &'a str,
-    /// A route for each of these hosts takes the place of the config's own; none: the config's own stay.
-    pub(crate) hosts: &'a [String],
+    /// They take the place of the config's own; none: the config's own stay.
+    pub(crate) routes: Routes,
+    /// Pinned workers.
+    pub(crate) workers: u32,
 }
 
-/// Rewrites the text of a config for a place: one pinned worker, its addresses, and any other address to a free port.
+/// Rewrites the text of a config for a place: pinned workers, its addresses, and any other address to a free port.
 pub(crate) fn rewrite(text: &str, place: &Place<'_>) -> Result<String> {
     let mut config: Table = text.parse().at("not valid TOML")?;
     let runtime = config.entry("runtime").or_insert_with(|| Value::Table(Table::new()));
     let runtime = runtime.as_table_mut().ok_or_else(|| Fault::new("runtime is not a table"))?;
-    runtime.insert("workers".into(), Value::Integer(1));
+    runtime.insert("workers".into(), Value::Integer(place.workers.into()));
     runtime.insert("pin_cores".into(), Value::Boolean(true));
     runtime.insert("driver".into(), Value::String(place.driver.to_owned()));
 
@@ -40,27 +43,31 @@ pub(crate) fn rewrite(text: &str, place: &Place<'_>) -> Result<String> {
     let admin = config.entry("admin").or_insert_with(|| Value::Table(Table::new()));
     let admin = admin.as_table_mut().ok_or_else(|| Fault::new("admin is not a table"))?;
     admin.insert("address".into(), Value::String(place.admin.to_string()));
-    if !place.hosts.is_empty() {
-        let routes = host_routes(&mut config, place.hosts)?;
+    if !place.routes.is_none() {
+        let routes = many_routes(&mut config, place.routes)?;
         config.insert("routes".into(), routes);
     }
     toml::to_string(&config).at("config as TOML")
 }
 
-/// A route for each host, to the first upstream.
-fn host_routes(config: &mut Table, hosts: &[String]) -> Result<Value> {
+/// A route for each path of each host, to the first upstream.
+fn many_routes(config: &mut Table, routes: Routes) -> Result<Value> {
     let upstreams = tables(config, "upstreams")?;
     let upstream = upstreams.first().and_then(|first| first.get("name")).cloned();
     let upstream = upstream.ok_or_else(|| Fault::new("the first of [[upstreams]] has no name"))?;
-    let route = |host: &String| {
-        let hosts = Value::Array(vec![Value::String(host.clone())]);
+    let route = |Entrance { host, prefix }: Entrance| {
+        let host = host.unwrap_or_default();
+        let matches = [
+            ("hosts".to_owned(), Value::Array(vec![Value::String(host.clone())])),
+            ("path_prefix".to_owned(), Value::String(prefix.clone())),
+        ];
         Value::Table(Table::from_iter([
-            ("name".to_owned(), Value::String(host.clone())),
-            ("match".to_owned(), Value::Table(Table::from_iter([("hosts".to_owned(), hosts)]))),
+            ("name".to_owned(), Value::String(host + &prefix)),
+            ("match".to_owned(), Value::Table(Table::from_iter(matches))),
             ("upstream".to_owned(), upstream.clone()),
         ]))
     };
-    Ok(Value::Array(hosts.iter().map(route).collect()))
+    Ok(Value::Array(routes.entrances().into_iter().map(route).collect()))
 }
 
 /// The array of tables called `key`; there must be one.
@@ -102,15 +109,15 @@ mod tests {
         upstream = "app"
     "#;
 
-    fn place<'a>(hosts: &'a [String]) -> Place<'a> {
+    fn place(routes: Routes) -> Place<'static> {
         let [listen, admin, origin] =
             ["127.0.0.1:1", "127.0.0.1:3", "127.0.0.1:2"].map(|text| text.parse().unwrap());
-        Place { listen, admin, origin, driver: "epoll", hosts }
+        Place { listen, admin, origin, driver: "epoll", routes, workers: 1 }
     }
 
     #[test]
     fn addresses_and_workers_are_replaced_and_the_rest_is_kept() {
-        let config: Table = rewrite(CONFIG, &place(&[])).unwrap().parse().unwrap();
+        let config: Table = rewrite(CONFIG, &place(Routes::NONE)).unwrap().parse().unwrap();
         assert_eq!(config["runtime"]["workers"].as_integer(), Some(1));
         assert_eq!(config["runtime"]["driver"].as_str(), Some("epoll"));
         assert_eq!(config["listeners"][0]["address"].as_str(), Some("127.0.0.1:1"));
@@ -124,17 +131,19 @@ mod tests {
     }
 
     #[test]
-    fn hosts_become_routes_to_the_first_upstream() {
-        let hosts = ["a.example".to_owned(), "b.example".to_owned()];
-        let config: Table = rewrite(CONFIG, &place(&hosts)).unwrap().parse().unwrap();
+    fn each_path_of_each_host_becomes_a_route_to_the_first_upstream() {
+        let config: Table = rewrite(CONFIG, &place(Routes { hosts: 2, paths: 3 })).unwrap().parse().unwrap();
         let routes = config["routes"].as_array().unwrap();
-        assert_eq!(routes.len(), 2);
-        assert_eq!(routes[1]["match"]["hosts"][0].as_str(), Some("b.example"));
-        assert_eq!(routes[1]["upstream"].as_str(), Some("app"));
+        assert_eq!(routes.len(), 6);
+        assert_eq!(routes[5]["match"]["hosts"][0].as_str(), Some("site-1.example"));
+        assert_eq!(routes[5]["match"]["path_prefix"].as_str(), Some("/app-2"));
+        assert_eq!(routes[5]["upstream"].as_str(), Some("app"));
     }
 
     #[test]
     fn a_config_without_listeners_is_refused_by_name() {
-        assert!(rewrite("[runtime]", &place(&[])).unwrap_err().to_string().contains("[[listeners]]"));
+        assert!(
+            rewrite("[runtime]", &place(Routes::NONE)).unwrap_err().to_string().contains("[[listeners]]")
+        );
     }
 }

@@ -2,25 +2,33 @@
 use serde_json::{Value, json};
 
 use super::{
-    environment::Environment,
-    goals::Verdict,
+    document::Results,
+    held::Held,
     measured::{Figure as Of, Kind as SubjectKind, Measured, Spread},
     noise,
 };
-use crate::guard::{
-    kind::Kind,
-    record::{FORMAT, Figure, VERSION},
+use crate::{
+    guard::{
+        kind::Kind,
+        record::{FORMAT, Figure, VERSION},
+    },
+    release,
 };
 
 /// The whole file.
-pub(super) fn json(environment: &Environment, measured: &[Measured], goals: &[Verdict]) -> Value {
+pub(super) fn json(results: &Results<'_>) -> Value {
+    let Results { environment, measured, held, goals, profiles, .. } = results;
+    let held = held.and_then(|held| held.as_ref().ok());
     json!({
         "format": FORMAT,
         "version": VERSION,
+        "warning": environment.debug_build.then_some(release::MARK),
         "environment": environment,
         "noise": noise::sentences(measured),
-        "figures": figures(measured),
+        "figures": figures(measured).into_iter().chain(held.iter().flat_map(|held| of_memory(held))).collect::<Vec<_>>(),
+        "held": held,
         "goals": goals,
+        "profiles": profiles,
         "results": measured,
     })
 }
@@ -29,6 +37,17 @@ pub(super) fn json(environment: &Environment, measured: &[Measured], goals: &[Ve
 fn figures(measured: &[Measured]) -> Vec<Figure> {
     let ours = measured.iter().filter(|one| one.kind == SubjectKind::Ringlane);
     ours.flat_map(|one| figures_of(one, measured)).collect()
+}
+
+fn of_memory(held: &Held) -> impl Iterator<Item = Figure> {
+    let figure = |(name, of): (&str, Spread)| Figure {
+        name: name.to_owned(),
+        kind: Kind::Memory,
+        value: of.median,
+        min: Some(of.min),
+        max: Some(of.max),
+    };
+    held.figures().into_iter().map(figure)
 }
 
 fn figures_of(one: &Measured, measured: &[Measured]) -> Vec<Figure> {

@@ -1,6 +1,8 @@
 //! What is asked of every subject.
 use serde::Serialize;
 
+use super::routes::Routes;
+
 /// Rounds that say something.
 const ROUNDS_MIN: usize = 3;
 
@@ -23,8 +25,10 @@ pub struct Scenario {
     pub mixed: bool,
     /// Requests at a constant rate instead of one after the other.
     pub open: bool,
-    /// Routes that the proxies have, each for a host of its own; 0: one for everything.
-    pub routes: usize,
+    /// Routes that the proxies have, and over which requests are spread.
+    pub routes: Routes,
+    /// Above 1: Ringlane with so many workers, one on each core, beside Ringlane with one, and no other proxy.
+    pub workers: u32,
     /// How often each subject is measured.
     pub rounds: usize,
 }
@@ -41,7 +45,8 @@ pub struct Preset {
     new_connection: bool,
     mixed: bool,
     open: bool,
-    routes: usize,
+    routes: Routes,
+    workers: u32,
     /// Fewer rounds say nothing.
     pub rounds_min: usize,
 }
@@ -56,11 +61,12 @@ const SMALL: Preset = Preset {
     new_connection: false,
     mixed: false,
     open: false,
-    routes: 0,
+    routes: Routes::NONE,
+    workers: 1,
     rounds_min: ROUNDS_MIN,
 };
 
-/// Every preset, those with the same routes together. At 64 connections all proxies fall into one of two regimes from
+/// Every preset, those with the same setup together. At 64 connections all proxies fall into one of two regimes from
 /// second to second, by how requests happen to batch on the generator's core, so it takes five rounds.
 pub const PRESETS: &[Preset] = &[
     Preset { name: "13b-1", title: "13 B, 1 connection", ..SMALL },
@@ -99,10 +105,17 @@ pub const PRESETS: &[Preset] = &[
         ..SMALL
     },
     Preset {
-        name: "routes-1000",
-        title: "13 B, 256 connections, 1,000 routes by host",
+        name: "routes-100x10",
+        title: "13 B, 256 connections, 1,000 routes: 10 paths on each of 100 hosts",
         connections: 256,
-        routes: 1000,
+        routes: Routes { hosts: 100, paths: 10 },
+        ..SMALL
+    },
+    Preset {
+        name: "workers-2",
+        title: "13 B, 256 connections, one worker and two",
+        connections: 256,
+        workers: 2,
         ..SMALL
     },
 ];
@@ -120,12 +133,32 @@ impl Preset {
             mixed: self.mixed,
             open: self.open,
             routes: self.routes,
+            workers: self.workers,
             rounds,
         }
     }
 }
 
+/// What subjects are started with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Setup {
+    /// The routes that proxies have.
+    pub(super) routes: Routes,
+    /// Workers of the Ringlane that stands beside the one with one worker, if it is above 1.
+    pub(super) workers: u32,
+}
+
+impl Setup {
+    /// One route, one worker.
+    pub(super) const PLAIN: Self = Self { routes: Routes::NONE, workers: 1 };
+}
+
 impl Scenario {
+    /// What its subjects are started with.
+    pub(super) fn setup(&self) -> Setup {
+        Setup { routes: self.routes, workers: self.workers }
+    }
+
     /// Kept connections and one body size.
     pub fn plain(body_bytes: u64, connections: usize, rounds: usize) -> Self {
         Self {
@@ -148,7 +181,7 @@ impl Scenario {
         }
     }
 
-    /// What is asked for; at least one kind of request.
+    /// What is asked for on each route; at least one kind of request.
     pub fn asks(&self) -> Vec<Ask> {
         match (self.mixed, self.upload_bytes) {
             (true, _) => MIX.iter().map(|(weight, ask)| Ask { weight: *weight, ..ask() }).collect(),
@@ -195,16 +228,6 @@ impl Ask {
     }
 }
 
-/// The hosts that `routes` routes are for.
-pub(super) fn hosts(routes: usize) -> Vec<String> {
-    (0..routes).map(|n| format!("site-{n}.example")).collect()
-}
-
-/// The one that is asked for: neither the first nor the last in anybody's list.
-pub(super) fn asked_host(routes: usize) -> Option<String> {
-    hosts(routes).into_iter().nth(routes / 2)
-}
-
 fn counted(connections: usize) -> String {
     format!("{connections} connection{}", if connections == 1 { "" } else { "s" })
 }
@@ -214,12 +237,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_scenarios_with_the_same_routes_stand_together() {
+    fn names_are_unique_and_scenarios_with_the_same_setup_stand_together() {
         let names: std::collections::BTreeSet<_> = PRESETS.iter().map(|preset| preset.name).collect();
         assert_eq!(names.len(), PRESETS.len());
-        let mut routes: Vec<_> = PRESETS.iter().map(|preset| preset.routes).collect();
-        routes.dedup();
-        assert_eq!(routes, [0, 1000], "each change of routes restarts every subject");
+        let mut setups: Vec<_> = PRESETS.iter().map(|preset| preset.scenario(1).setup()).collect();
+        setups.dedup();
+        let many = Setup { routes: Routes { hosts: 100, paths: 10 }, workers: 1 };
+        let two = Setup { workers: 2, ..Setup::PLAIN };
+        assert_eq!(setups, [Setup::PLAIN, many, two], "each change restarts every subject");
     }
 
     #[test]
@@ -227,11 +252,5 @@ mod tests {
         let mixed = PRESETS.iter().find(|preset| preset.mixed).unwrap().scenario(1);
         assert_eq!(mixed.asks().iter().map(|ask| ask.weight).sum::<u32>(), 100);
         assert_eq!(mixed.asks().iter().filter(|ask| ask.method() == "POST").count(), 1);
-    }
-
-    #[test]
-    fn one_of_the_hosts_is_asked_for() {
-        assert_eq!(asked_host(1000).as_deref(), Some("site-500.example"));
-        assert_eq!(asked_host(0), None);
     }
 }

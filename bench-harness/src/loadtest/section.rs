@@ -13,30 +13,17 @@ use crate::{
     report::{figures::Latency, table},
 };
 
-const HEADER: [&str; 13] = [
-    "subject",
-    "requests/s",
-    "/ direct",
-    "CPU us/req",
-    "min to max",
-    "p50",
-    "p90",
-    "p99",
-    "p99.9",
-    "max",
-    "idle MiB",
-    "after MiB",
-    "errors",
-];
+const HEADER: [&str; 5] = ["subject", "requests/s", "/ direct", "CPU us/req", "min to max"];
+const HEADER_END: [&str; 3] = ["idle MiB", "after MiB", "errors"];
 
 /// The blocks of one scenario, of which `measured` are the subjects.
 pub(super) fn blocks(measured: &[Measured]) -> Result<Vec<Block>> {
     let Some(first) = measured.first() else { return Ok(Vec::new()) };
-    let header = HEADER.map(String::from).into();
+    let header = header(&[&HEADER, &Latency::HEADER, &HEADER_END]);
     let rows = measured.iter().map(|one| row(one, measured)).collect();
     let mut blocks = vec![
         Block::Section(first.scenario.title.clone()),
-        Block::Text(how(first)),
+        Block::Text(how(first) + &spread_over(measured)),
         Block::Table(Table { header, rows, prose: false }),
         Block::Charts(charts(measured)?),
     ];
@@ -45,6 +32,10 @@ pub(super) fn blocks(measured: &[Measured]) -> Result<Vec<Block>> {
         blocks.push(Block::Table(phases(one)));
     }
     Ok(blocks)
+}
+
+fn header(parts: &[&[&str]]) -> Vec<String> {
+    parts.concat().into_iter().map(String::from).collect()
 }
 
 fn how(one: &Measured) -> String {
@@ -67,26 +58,37 @@ fn how(one: &Measured) -> String {
     format!("{what}; {pace}; {rounds} rounds of {seconds:.1} s. Scenario {}.", one.scenario.name)
 }
 
+/// How far requests were spread over many routes.
+fn spread_over(measured: &[Measured]) -> String {
+    let routes = measured.first().map_or(0, |one| one.scenario.routes.entrances().len());
+    let fewest = measured.iter().min_by_key(|one| one.kinds_answered);
+    match fewest.filter(|_| routes > 1) {
+        Some(fewest) => format!(
+            " By {} routes in turn, each client from another one on; of the subject that was asked least, {}, {} of them \
+             were used.",
+            grouped(routes as f64),
+            fewest.subject,
+            grouped(fewest.kinds_answered as f64)
+        ),
+        None => String::new(),
+    }
+}
+
 fn row(one: &Measured, all: &[Measured]) -> Vec<Cell> {
-    let at = |quantile| Cell::from(table::micros(one.latency.value_at_quantile(quantile)));
     let direct = all.iter().find(|other| other.kind == Kind::Direct);
     let ratio = direct.and_then(|direct| one.ratio(direct, Figure::Rate));
     let cpu = one.spread(Figure::Cpu);
-    vec![
+    let mut row = vec![
         one.subject.clone().into(),
         or_dash(one.spread(Figure::Rate).map(|rate| grouped(rate.median))),
         or_dash(ratio.map(|ratio| format!("{:.2}", ratio.median))),
         or_dash(cpu.map(|cpu| format!("{:.2}", cpu.median))),
         or_dash(cpu.map(range)),
-        at(0.5),
-        at(0.9),
-        at(0.99),
-        at(0.999),
-        table::micros(one.latency.max()).into(),
-        or_dash(one.memory_idle.map(mib)),
-        or_dash(one.memory_after.map(mib)),
-        one.errors().to_string().into(),
-    ]
+    ];
+    row.extend(Latency::of(&one.latency).cells().map(Cell::from));
+    row.extend([one.memory_idle, one.memory_after].map(|bytes| or_dash(bytes.map(mib))));
+    row.push(one.errors().to_string().into());
+    row
 }
 
 fn mib(bytes: u64) -> String {
@@ -188,7 +190,9 @@ fn series(one: &Measured) -> Series {
         "envoy",
         "caddy",
     ];
-    let colour = PALETTE.iter().position(|name| *name == one.subject).unwrap_or(0);
+    // Ringlane with more workers has the colour of that on epoll, beside which it is never measured.
+    let other = usize::from(one.scenario.workers > 1);
+    let colour = PALETTE.iter().position(|name| *name == one.subject).unwrap_or(other);
     let reference = matches!(one.kind, Kind::Direct | Kind::Floor);
     Series { name: one.subject.clone(), colour, reference }
 }
@@ -202,13 +206,12 @@ fn phases(one: &Measured) -> Table {
             return row;
         }
         row.push(table::micros(latency.mean.round() as u64).into());
-        let quantiles = [latency.p50, latency.p90, latency.p99, latency.p999, latency.max];
-        row.extend(quantiles.map(|us| Cell::from(table::micros(us))));
+        row.extend(latency.cells().map(Cell::from));
         row
     };
     let mut rows = vec![row("client", one.latency.len(), &client)];
     rows.extend(one.phases.iter().map(|phase: &Phase| row(&phase.name, phase.count, &phase.latency_us)));
-    let header = ["phase", "requests", "mean", "p50", "p90", "p99", "p99.9", "max"].map(String::from).into();
+    let header = header(&[&["phase", "requests", "mean"], &Latency::HEADER]);
     Table { header, rows, prose: false }
 }
 

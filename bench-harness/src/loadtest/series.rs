@@ -24,6 +24,9 @@ use crate::{
 /// The round that is thrown away need not be longer.
 const WARMUP_ROUND_MAX: Duration = Duration::from_secs(1);
 
+/// More kinds of requests than this are counted and not listed: a record is read by people, too.
+const KINDS_LISTED_MAX: usize = 32;
+
 /// One subject in the scenario that is being measured.
 struct Contender<'a> {
     subject: &'a Subject,
@@ -31,6 +34,8 @@ struct Contender<'a> {
     /// What it could do in the round that is thrown away, in a closed loop.
     maximum: f64,
     phases_before: phases::Snapshot,
+    /// How often each kind of request was answered in the measured rounds.
+    by_request: Vec<u64>,
 }
 
 /// Measures every subject in every scenario.
@@ -150,13 +155,18 @@ fn one_run(
     let (elapsed, busy, ours) = (started.elapsed(), cpu::machine() - busy, subjects.cpu_time()? - ours);
     let after = subjects.origin.map(origin::stats).transpose()?;
 
-    let figures = Figures::of(&outcome, plan.connections);
+    let mut figures = Figures::of(&outcome, plan.connections);
+    if figures.targets.len() > KINDS_LISTED_MAX {
+        figures.targets.clear();
+    }
     // Somebody else's server is not told apart from somebody else's disturbance.
     let foreign = subjects.origin.map(|_| busy.saturating_sub(ours).as_secs_f64() / elapsed.as_secs_f64());
     display.note(&describe(&figures, foreign));
     let measured = &mut contender.measured;
     note_disagreements(measured, &figures, before.as_ref().zip(after.as_ref()));
     if round > 0 {
+        contender.by_request.resize(plan.requests.len(), 0);
+        contender.by_request.iter_mut().zip(&outcome.tally.by_request).for_each(|(sum, n)| *sum += n);
         measured.latency = merged(&measured.latency, &outcome.tally)?;
         measured.rounds.push(figures);
         measured.seconds.extend(seconds);
@@ -194,6 +204,7 @@ fn begin<'a>(scenario: &Scenario, subject: &'a Subject) -> Result<Contender<'a>>
         kind: subject.kind,
         rounds: Vec::new(),
         origin_connections: 0,
+        kinds_answered: 0,
         disagreements: Vec::new(),
         foreign_cores: Vec::new(),
         memory_idle: subject.memory_idle,
@@ -202,11 +213,18 @@ fn begin<'a>(scenario: &Scenario, subject: &'a Subject) -> Result<Contender<'a>>
         seconds: Vec::new(),
         latency: Tally::new()?.latency,
     };
-    Ok(Contender { subject, measured, maximum: 0.0, phases_before: phases::Snapshot::new() })
+    Ok(Contender {
+        subject,
+        measured,
+        maximum: 0.0,
+        phases_before: phases::Snapshot::new(),
+        by_request: Vec::new(),
+    })
 }
 
 fn end(contender: Contender<'_>) -> Result<Measured> {
-    let Contender { subject, mut measured, phases_before, .. } = contender;
+    let Contender { subject, mut measured, phases_before, by_request, .. } = contender;
+    measured.kinds_answered = by_request.iter().filter(|&&n| n > 0).count();
     measured.phases = phases::between(&phases_before, &phases_of(subject)?)?;
     measured.memory_after = subject.pid.map(resident::process_tree).transpose()?;
     Ok(measured)

@@ -15,7 +15,9 @@ use super::{
     peer::{Peer, Site, find_program},
     process::{Launch, Process},
     proxy_config::{Place, free_address, rewrite},
-    scenario,
+    proxy_info::ProxyInfo,
+    routes::{Entrance, Routes},
+    scenario::Setup,
 };
 use crate::{
     cpu,
@@ -33,6 +35,8 @@ pub(super) struct Subject {
     pub(super) pid: Option<u32>,
     /// Where Ringlane tells about itself.
     pub(super) admin: Option<SocketAddr>,
+    /// What it says there that it is.
+    pub(super) info: Option<ProxyInfo>,
     /// How it was started.
     pub(super) command: String,
     /// Resident memory before it was asked for anything but to show that it works.
@@ -51,8 +55,8 @@ pub(super) struct Subjects {
 }
 
 impl Subjects {
-    /// Starts the origin and all that was asked for, with so many routes, and waits until each answers.
-    pub(super) fn start(args: &LoadtestArgs, cores: Cores, dir: &Path, routes: usize) -> Result<Self> {
+    /// Starts the origin and all that was asked for, and waits until each answers.
+    pub(super) fn start(args: &LoadtestArgs, cores: Cores, dir: &Path, setup: Setup) -> Result<Self> {
         if let Some(url) = &args.target {
             let subject = Subject {
                 name: "target".into(),
@@ -60,6 +64,7 @@ impl Subjects {
                 address: resolve(&parse_url(url)?.host)?,
                 pid: None,
                 admin: None,
+                info: None,
                 command: String::new(),
                 memory_idle: None,
                 url: Some(url.clone()),
@@ -68,26 +73,34 @@ impl Subjects {
             return Ok(Self { all: vec![subject], origin: None });
         }
         let echo = ["echo", "--listen", "127.0.0.1:0"].map(String::from);
-        let launch = Launch { name: "echo", core: cores.load, dir, death_signal: libc::SIGKILL };
+        let launch = Launch { name: "echo", cores: cores.load.as_slice(), dir, death_signal: libc::SIGKILL };
         let (process, origin) = Process::start_own(&echo, &launch)?;
         let mut starter = Starter {
             args,
             core: cores.proxy,
+            both: [cores.proxy, cores.load].into_iter().flatten().collect(),
             dir,
             origin,
-            hosts: scenario::hosts(routes),
-            asked_host: scenario::asked_host(routes),
+            routes: setup.routes,
+            entrance: setup.routes.entrance(),
             all: Vec::new(),
         };
         starter.add("direct", Kind::Direct, origin, process)?;
+        if setup.workers > 1 {
+            if !args.skip_ringlane {
+                starter.ringlane("ringlane", "io_uring", 1)?;
+                starter.ringlane(&format!("ringlane-{}w", setup.workers), "io_uring", setup.workers)?;
+            }
+            return Ok(Self { all: starter.all, origin: Some(origin) });
+        }
         if args.floor {
             starter.floor()?;
         }
         if !args.skip_ringlane {
-            starter.ringlane("ringlane", "io_uring")?;
+            starter.ringlane("ringlane", "io_uring", 1)?;
         }
         if args.epoll {
-            starter.ringlane("ringlane-epoll", "epoll")?;
+            starter.ringlane("ringlane-epoll", "epoll", 1)?;
         }
         for &peer in &args.peers {
             starter.peer(peer)?;
@@ -109,17 +122,9 @@ impl Subjects {
         self.all.iter().map(|subject| (subject.name.clone(), subject.command.clone())).collect()
     }
 
-    /// Driver and ring flags of each that tells, in its own words.
-    pub(super) fn drivers(&self) -> Result<Vec<(String, String)>> {
-        let mut drivers = Vec::new();
-        for subject in &self.all {
-            let Some(admin) = subject.admin else { continue };
-            let metrics = origin::get(admin, None, "/metrics")?;
-            let info = metrics.lines().find(|line| line.starts_with("ringlane_info{"));
-            let driver = info.and_then(|line| line.split_once("driver=\"")?.1.split('"').next());
-            drivers.push((subject.name.clone(), driver.unwrap_or("unknown").to_owned()));
-        }
-        Ok(drivers)
+    /// What each that tells says that it is.
+    pub(super) fn infos(&self) -> impl Iterator<Item = (&str, &ProxyInfo)> {
+        self.all.iter().filter_map(|subject| Some((subject.name.as_str(), subject.info.as_ref()?)))
     }
 
     /// CPU time that this process and everything it started used so far.
@@ -132,19 +137,22 @@ impl Subjects {
 struct Starter<'a> {
     args: &'a LoadtestArgs,
     core: Option<usize>,
+    /// That one and the load's, for more than one worker.
+    both: Vec<usize>,
     dir: &'a Path,
     origin: SocketAddr,
-    hosts: Vec<String>,
-    asked_host: Option<String>,
+    routes: Routes,
+    /// One of them.
+    entrance: Entrance,
     all: Vec<Subject>,
 }
 
 impl Starter<'_> {
     fn add(&mut self, name: &str, kind: Kind, address: SocketAddr, mut process: Process) -> Result<()> {
-        let host = self.asked_host.as_deref();
-        process.wait_until_it_answers(address, host)?;
+        process.wait_until_it_answers(address, &self.entrance)?;
         if matches!(kind, Kind::Ringlane | Kind::Peer) {
-            origin::check_forwarding(address, host).at(name)?;
+            origin::check_forwarding(address, &self.entrance).at(name)?;
+            origin::check_routing(address, self.routes).at(name)?;
         }
         let pid = process.pid();
         self.all.push(Subject {
@@ -153,6 +161,7 @@ impl Starter<'_> {
             address,
             pid: Some(pid),
             admin: None,
+            info: None,
             command: process.command().to_owned(),
             memory_idle: Some(resident::process_tree(pid)?),
             url: None,
@@ -162,7 +171,7 @@ impl Starter<'_> {
     }
 
     fn launch<'a>(&'a self, name: &'a str, death_signal: libc::c_int) -> Launch<'a> {
-        Launch { name, core: self.core, dir: self.dir, death_signal }
+        Launch { name, cores: self.core.as_slice(), dir: self.dir, death_signal }
     }
 
     fn floor(&mut self) -> Result<()> {
@@ -172,7 +181,7 @@ impl Starter<'_> {
         self.add("floor", Kind::Floor, address, process)
     }
 
-    fn ringlane(&mut self, name: &str, driver: &str) -> Result<()> {
+    fn ringlane(&mut self, name: &str, driver: &str, workers: u32) -> Result<()> {
         let binary = self.ringlane_binary()?;
         let source = &self.args.config;
         let text = fs::read_to_string(source).at(format!(
@@ -180,15 +189,22 @@ impl Starter<'_> {
             source.display()
         ))?;
         let (address, admin) = (free_address()?, free_address()?);
-        let place = Place { listen: address, admin, origin: self.origin, driver, hosts: &self.hosts };
+        let place =
+            Place { listen: address, admin, origin: self.origin, driver, routes: self.routes, workers };
         let text = rewrite(&text, &place).at(source.display())?;
         let config = self.write(&format!("{name}.toml"), &text)?;
         let mut command = Command::new(binary);
         command.args(["run", "--config"]).arg(config);
-        let process = Process::start(command, &self.launch(name, libc::SIGKILL))?;
+        let mut launch = self.launch(name, libc::SIGKILL);
+        if workers > 1 {
+            launch.cores = &self.both;
+        }
+        let process = Process::start(command, &launch)?;
         self.add(name, Kind::Ringlane, address, process)?;
+        let info = ProxyInfo::of(admin)?;
+        self.args.debug.check_proxy(name, &info.build)?;
         if let Some(subject) = self.all.last_mut() {
-            subject.admin = Some(admin);
+            (subject.admin, subject.info) = (Some(admin), Some(info));
         }
         Ok(())
     }
@@ -211,7 +227,7 @@ impl Starter<'_> {
             return Ok(());
         };
         let address = free_address()?;
-        let site = Site { listen: address, origin: self.origin, dir: self.dir, hosts: &self.hosts };
+        let site = Site { listen: address, origin: self.origin, dir: self.dir, routes: self.routes };
         let files = peer.files(&site);
         let paths = files.iter().map(|(name, text)| self.write(name, text)).collect::<Result<Vec<_>>>()?;
         let config = paths.first().ok_or_else(|| Fault::new(format!("{} has no config", peer.name())))?;

@@ -6,28 +6,15 @@ use super::{
     measured::{Figure, Kind, Measured, Spread},
     noise,
 };
-use crate::report::table;
+use crate::report::{figures::Latency, table};
 
-const HEADER: &[&str] = &[
-    "scenario",
-    "target",
-    "conns",
-    "requests/s",
-    "/direct",
-    "cpu us/req",
-    "min..max",
-    "p50",
-    "p90",
-    "p99",
-    "p99.9",
-    "max",
-    "errors",
-];
-const GOAL_HEADER: &[&str] = &["ratio", "measured", "min..max", "target", "verdict"];
+const HEADER: [&str; 7] = ["scenario", "target", "conns", "requests/s", "/direct", "cpu us/req", "min..max"];
+const GOAL_HEADER: &[&str] = &["ratio", "measured", "min..max", "target", "verdict", "by"];
 
 /// The whole report as text.
 pub(super) fn text(measured: &[Measured], goals: &[Verdict]) -> String {
-    let mut text = table::render(HEADER, &rows(measured));
+    let header = [&HEADER[..], &Latency::HEADER, &["errors"]].concat();
+    let mut text = table::render(&header, &rows(measured));
     for line in notes(measured) {
         let _ = writeln!(text, "{line}");
     }
@@ -48,9 +35,8 @@ fn direct_of<'a>(measured: &'a [Measured], one: &Measured) -> Option<&'a Measure
 
 fn row(one: &Measured, direct: Option<&Measured>) -> Vec<String> {
     let cpu = one.spread(Figure::Cpu);
-    let at = |quantile| table::micros(one.latency.value_at_quantile(quantile));
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
-    vec![
+    let mut row = vec![
         one.scenario.name.clone(),
         one.subject.clone(),
         one.scenario.connections.to_string(),
@@ -62,13 +48,10 @@ fn row(one: &Measured, direct: Option<&Measured>) -> Vec<String> {
         ),
         or_dash(cpu.map(|cpu| format!("{:.2}", cpu.median))),
         or_dash(cpu.map(range)),
-        at(0.5),
-        at(0.9),
-        at(0.99),
-        at(0.999),
-        table::micros(one.latency.max()),
-        one.errors().to_string(),
-    ]
+    ];
+    row.extend(Latency::of(&one.latency).cells());
+    row.push(one.errors().to_string());
+    row
 }
 
 fn range(spread: Spread) -> String {
@@ -83,6 +66,7 @@ fn goal_rows(goals: &[Verdict]) -> Vec<Vec<String>> {
             range(goal.ratio),
             goal.target.clone(),
             goal.word().to_owned(),
+            goal.by(),
         ]
     };
     goals.iter().map(row).collect()

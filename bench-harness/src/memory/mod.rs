@@ -19,7 +19,7 @@ use std::{
 
 use crate::{
     fault::{Fault, Result},
-    socket,
+    release, socket,
 };
 use judge::Verdict;
 use options::MemoryArgs;
@@ -37,8 +37,12 @@ const SAMPLE_EVERY_MIN: Duration = Duration::from_millis(5);
 
 /// Runs `ringlane-bench memory`.
 pub fn run(args: &MemoryArgs) -> Result<ExitCode> {
+    args.debug.check_own()?;
     socket::raise_open_files();
     let target = Target::start(args)?;
+    if target.is_debug || release::mark().is_some() {
+        println!("{}", release::MARK);
+    }
     let before = resident::of(target.pid)?;
     println!(
         "memory of process {} at {}: {} when idle, at most {}, for {:?}\n",

@@ -3,7 +3,7 @@ use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use clap::Args;
 
-use crate::load::options::parse_duration;
+use crate::{load::options::parse_duration, release::AllowDebug};
 
 /// `ringlane-bench memory`
 #[derive(Args, Clone, Debug)]
@@ -35,6 +35,9 @@ pub struct MemoryArgs {
     /// Where logs and the copy of the config go
     #[arg(long, value_name = "DIR", default_value = "target/memory")]
     pub out: PathBuf,
+    /// Whether a debug build will do.
+    #[command(flatten)]
+    pub debug: AllowDebug,
 }
 
 /// Reads a size above 0: `100MB` (1000), `64MiB` (1024), or bytes.

@@ -77,9 +77,20 @@ pub enum Block {
     Table(Table),
     /// Pictures side by side; Markdown leaves them out.
     Charts(Vec<Chart>),
+    /// What a person wrote on a missed target, as Markdown; it may come later than the report.
+    Notes {
+        /// The target.
+        target: String,
+        /// None: nothing yet.
+        text: Option<String>,
+    },
     /// Lines as they were typed.
     Code(String),
 }
+
+/// What stands in the place of notes that nobody wrote yet.
+pub(super) const NO_NOTES: &str =
+    "No notes on this target: why it is missed and what was tried is not written down.";
 
 /// A report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

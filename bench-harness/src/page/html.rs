@@ -1,7 +1,12 @@
 //! The document as one HTML page that needs nothing else.
 use std::fmt::Write;
 
-use super::document::{Block, Cell, Chart, Document, Series, Table, Tone};
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+use super::{
+    document::{Block, Cell, Chart, Document, NO_NOTES, Series, Table, Tone},
+    slot,
+};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -55,8 +60,30 @@ fn render_block(block: &Block, section: usize) -> String {
         Block::Charts(charts) => {
             format!("<div class=\"charts\">\n{}</div>\n", charts.iter().map(figure).collect::<String>())
         }
+        Block::Notes { target, text } => notes(target, text.as_deref()),
         Block::Code(lines) => format!("<pre><code>{}</code></pre>\n", escape(lines.trim_end())),
     }
+}
+
+/// Notes on a target, of Markdown, in a slot of their own.
+pub fn notes(target: &str, text: Option<&str>) -> String {
+    let content = match text {
+        Some(text) => format!("<div class=\"notes\">\n{}</div>", of_markdown(text)),
+        None => format!("<p class=\"note doubtful\">{}</p>", escape(NO_NOTES)),
+    };
+    slot::filled(target, &content)
+}
+
+/// Markup in it is text like any other, and of a picture there are its words: the page loads nothing.
+fn of_markdown(text: &str) -> String {
+    let events = Parser::new_ext(text, Options::ENABLE_TABLES).filter_map(|event| match event {
+        Event::Html(markup) | Event::InlineHtml(markup) => Some(Event::Text(markup)),
+        Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => None,
+        other => Some(other),
+    });
+    let mut out = String::new();
+    pulldown_cmark::html::push_html(&mut out, events);
+    out
 }
 
 fn class(tone: Tone) -> &'static str {
@@ -156,10 +183,11 @@ mod tests {
                 Block::Table(table),
                 Block::Charts(vec![chart]),
                 Block::Code(EVIL.into()),
+                Block::Notes { target: "a".into(), text: Some(EVIL.into()) },
             ],
         });
-        assert!(!page.contains("<script") && !page.contains("alert('1')"), "{page}");
-        assert_eq!(page.matches("&lt;/style&gt;&lt;script&gt;").count(), 14);
+        assert!(!page.contains("<script") && !page.contains("alert('1')</script"), "{page}");
+        assert_eq!(page.matches("&lt;/style&gt;&lt;script&gt;").count(), 15);
         assert_eq!(page.matches("</style>").count(), 1);
     }
 
@@ -170,6 +198,20 @@ mod tests {
             assert!(!page.contains(word), "{word}");
         }
         assert!(page.contains("default-src 'none'"));
+    }
+
+    #[test]
+    fn notes_are_markdown_that_loads_nothing() {
+        let text =
+            "Half of it is `tcp_ack`.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n![a picture](http://x/y.png)";
+        let page = notes("13b-64: p99 / best peer", Some(text));
+        for part in
+            ["<code>tcp_ack</code>", "<td>2</td>", "a picture", "<!-- notes: 13b-64: p99 / best peer -->"]
+        {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(!page.contains("<img") && !page.contains("http"), "{page}");
+        assert!(notes("a", None).contains("No notes"));
     }
 
     #[test]

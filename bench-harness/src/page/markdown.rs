@@ -1,5 +1,8 @@
 //! The document as Markdown, for repositories and terminals.
-use super::document::{Block, Document, Table};
+use super::{
+    document::{Block, Document, NO_NOTES, Table},
+    slot,
+};
 use crate::report::table;
 
 /// Renders a document.
@@ -14,12 +17,18 @@ pub fn render(document: &Document) -> String {
             Block::Table(table) => render_table(table).trim_end().to_owned(),
             Block::Charts(_) => continue,
             Block::Code(lines) => fenced(lines),
+            Block::Notes { target, text } => notes(target, text.as_deref()),
         };
         text.push('\n');
-        text.push_str(&part);
+        text.push_str(part.trim_end());
         text.push('\n');
     }
     text
+}
+
+/// Notes on a target as they were written, in a slot of their own.
+pub fn notes(target: &str, text: Option<&str>) -> String {
+    slot::filled(target, &text.map_or_else(|| escape(NO_NOTES), str::to_owned))
 }
 
 fn render_table(of: &Table) -> String {
@@ -83,8 +92,14 @@ mod tests {
             Block::Note(Tone::Doubtful, "noisy".into()),
             Block::Charts(Vec::new()),
             Block::Code("x -y".into()),
+            Block::Notes { target: "a: b".into(), text: Some("Because of `x`.".into()) },
+            Block::Text("end".into()),
         ];
         let document = Document { title: "T".into(), subtitle: "s".into(), blocks };
-        assert_eq!(render(&document), "# T\n\ns\n\n## S\n\n> **noisy**\n\n```\nx -y\n```\n");
+        assert_eq!(
+            render(&document),
+            "# T\n\ns\n\n## S\n\n> **noisy**\n\n```\nx -y\n```\n\n\
+             <!-- notes: a: b -->\nBecause of `x`.\n<!-- /notes -->\n\nend\n"
+        );
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use super::table;
 use crate::load::{Arrivals, Outcome, Pace, tally::Kind};
 
 /// Percentiles of a latency distribution, in microseconds.
@@ -24,6 +25,14 @@ pub struct Latency {
 }
 
 impl Latency {
+    /// What stands above [`Latency::cells`].
+    pub const HEADER: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
+
+    /// The percentiles as a person reads them.
+    pub fn cells(&self) -> [String; 5] {
+        [self.p50, self.p90, self.p99, self.p999, self.max].map(table::micros)
+    }
+
     /// Reads them off a histogram of microseconds.
     pub fn of(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| histogram.value_at_quantile(quantile);

@@ -3,6 +3,8 @@ use std::fmt::Write;
 
 use hdrhistogram::Histogram;
 
+use crate::release;
+
 /// Steps per halving of the distance to 100 %, as the other implementations have it.
 const TICKS_PER_HALF_DISTANCE: u32 = 5;
 const US_PER_MS: f64 = 1000.0;
@@ -32,6 +34,7 @@ pub fn render(histogram: &Histogram<u64>) -> String {
         histogram.buckets(),
         2048
     );
+    text.extend(release::mark().map(|mark| format!("#[{mark}]\n")));
     text
 }
 

@@ -9,14 +9,18 @@ use hdrhistogram::serialization::{
     interval_log::{IntervalLogWriterBuilder, IntervalLogWriterError},
 };
 
-use crate::load::Interval;
+use crate::{load::Interval, release};
 
 const LEGEND: &str =
     "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"";
 
 /// Begins a log whose intervals count from `start`.
 pub fn begin(out: &mut impl Write, start: SystemTime) -> io::Result<()> {
-    IntervalLogWriterBuilder::new()
+    let mut builder = IntervalLogWriterBuilder::new();
+    if let Some(mark) = release::mark() {
+        builder.add_comment(&format!("[{mark}]"));
+    }
+    builder
         .add_comment("[Logged with ringlane-bench; values are microseconds]")
         .add_comment("[Histogram log format version 1.3]")
         .with_start_time(start)

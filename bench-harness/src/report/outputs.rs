@@ -6,11 +6,13 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
+use serde::Serialize;
 
 use super::{Figures, csv, hgrm, hlog};
 use crate::{
     fault::{At, Fault, Result},
     load::{Interval, options::LoadArgs},
+    release,
 };
 
 /// The files asked for.
@@ -22,6 +24,15 @@ pub struct Outputs {
     hlog_begun: bool,
     /// What went wrong first while the run went on.
     fault: Option<Fault>,
+}
+
+/// The figures as they are written down.
+#[derive(Serialize)]
+struct Marked<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'static str>,
+    #[serde(flatten)]
+    figures: &'a Figures,
 }
 
 struct Output {
@@ -41,7 +52,10 @@ impl Outputs {
             fault: None,
         };
         if let Some(output) = &mut outputs.csv {
-            output.write(csv::begin)?;
+            output.write(|file| {
+                release::mark().map_or(Ok(()), |mark| writeln!(file, "# {mark}"))?;
+                csv::begin(file)
+            })?;
         }
         Ok(outputs)
     }
@@ -70,7 +84,8 @@ impl Outputs {
     /// Writes down the result.
     pub fn finish(mut self, figures: &Figures, latency: &Histogram<u64>) -> Result<()> {
         if let Some(output) = &mut self.json {
-            let text = serde_json::to_string_pretty(figures).at("figures as JSON")?;
+            let text = serde_json::to_string_pretty(&Marked { warning: release::mark(), figures })
+                .at("figures as JSON")?;
             output.write(|file| writeln!(file, "{text}"))?;
         }
         if let Some(output) = &mut self.hgrm {

@@ -1,12 +1,19 @@
 //! The report of one run as a person reads it on a terminal.
 use std::{fmt::Write, time::Duration};
 
-use super::{Figures, figures::OpenLoop, table};
+use super::{
+    Figures,
+    figures::{Latency, OpenLoop},
+    table,
+};
+use crate::release;
 
 /// Renders the figures of a run against `url`.
 pub fn render(figures: &Figures, url: &str) -> String {
-    let latency = &figures.latency_us;
-    let mut text = format!(
+    let mut text = release::mark().map_or(String::new(), |mark| format!("{mark}\n"));
+    // Writing to a String cannot fail.
+    let _ = write!(
+        text,
         "{url}, {} connections, {:.1} s, {}\n\
          requests  {} ({:.0} per second), {:.1} MB\n",
         figures.connections,
@@ -19,11 +26,8 @@ pub fn render(figures: &Figures, url: &str) -> String {
     if let Some(open) = &figures.open_loop {
         text.push_str(&open_loop(open));
     }
-    // Writing to a String cannot fail.
     let _ = write!(text, "cpu       {}\nerrors    {}\n\n", cpu(figures), figures.errors_text());
-    let percentiles: Vec<String> =
-        [latency.p50, latency.p90, latency.p99, latency.p999, latency.max].map(table::micros).into();
-    text.push_str(&table::render(&["p50", "p90", "p99", "p99.9", "max"], &[percentiles]));
+    text.push_str(&table::render(&Latency::HEADER, &[figures.latency_us.cells().into()]));
     if !figures.targets.is_empty() {
         let rows: Vec<_> =
             figures.targets.iter().map(|it| vec![it.request.clone(), it.requests_all.to_string()]).collect();
