@@ -13,13 +13,14 @@ pub mod error;
 pub mod identities;
 mod in_force;
 mod load;
+mod places;
 pub mod publish;
 pub(crate) mod raw;
 pub mod resolve;
 pub mod schema;
 mod validate;
 
-pub use compile::compile;
+pub use compile::{Compiled, compile};
 pub use identities::Identities;
 pub use resolve::Resolved;
 

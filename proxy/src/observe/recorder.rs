@@ -126,6 +126,16 @@ impl Recorder {
         self.answering.serve(&self.slot, &self.histograms);
     }
 
+    /// Gives up the histograms of routes that are not there any more. False: not now, an answer to the board is under
+    /// way, which goes by their order.
+    pub fn keep_routes(&mut self, is_there: impl Fn(u32) -> bool) -> bool {
+        let now = !self.answering.is_under_way();
+        if now {
+            self.histograms.keep(is_there);
+        }
+        now
+    }
+
     /// Hands over all log lines and leaves the histograms for the last report. A worker calls it when it has drained,
     /// since what its unfinished tasks own is never dropped; dropping the recorder does the same. What is recorded
     /// afterwards is in the last report only if the recorder is dropped.

@@ -82,9 +82,10 @@ impl Server {
 
     fn publish(&mut self) -> bool {
         let generation = self.published.generation() + 1;
-        match compile(&self.config, &self.resolved, &mut self.identities, generation) {
-            Ok(table) => {
-                self.published.publish(table);
+        match compile(&self.config, &self.resolved, &mut self.identities, generation, Some(&self.compiled)) {
+            Ok(compiled) => {
+                self.published.publish(Arc::clone(compiled.table()));
+                self.compiled = compiled;
                 self.board.process().config_generation.set(generation);
                 true
             }

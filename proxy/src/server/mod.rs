@@ -34,7 +34,7 @@ use self::{
 };
 use crate::{
     control::{
-        Identities, Resolved,
+        Compiled, Identities, Resolved,
         admin::{self, AdminListener, AdminState},
         compile,
         config::{self, Config},
@@ -120,6 +120,7 @@ struct Server {
     masked: Arc<RwLock<serde_json::Value>>,
     resolved: Resolved,
     identities: Identities,
+    compiled: Compiled,
     published: Arc<Published>,
     orders: Arc<Orders>,
     board: Arc<Board>,
@@ -145,8 +146,9 @@ impl Server {
             () = signals.end() => return Ok(None),
         }
         let mut identities = Identities::new();
-        let table =
-            compile(&config, &resolved, &mut identities, 1).map_err(|errors| compile_error(&errors))?;
+        let compiled =
+            compile(&config, &resolved, &mut identities, 1, None).map_err(|errors| compile_error(&errors))?;
+        let table = Arc::clone(compiled.table());
         let workers = config.runtime.workers;
         let sockets = Sockets::bind_patiently(&table.listeners, workers).await?;
         let published = Published::new(table);
@@ -168,6 +170,7 @@ impl Server {
             masked,
             resolved,
             identities,
+            compiled,
             published,
             orders,
             board,
