@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use crate::{
     case::{Case, OURS},
-    driver, exchange,
+    change, driver, exchange,
     figures::{self, Figures},
     guard, instructions, pool, route, sources, wall,
 };
@@ -38,8 +38,9 @@ pub fn everything(cases: &[Case]) -> Result<(), String> {
     if !measured.instructions.is_empty() {
         figures::write(&folder.join("instructions.json"), &measured.instructions)?;
     }
-    let text = report(cases, &measured);
+    let mut text = report(cases, &measured);
     let path = folder.join("report.md");
+    change::report(&mut text)?;
     fs::write(&path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
     println!("\n{text}\n{}", path.display());
     guard::check_budget(&measured.allocations)
