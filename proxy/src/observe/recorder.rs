@@ -348,6 +348,26 @@ mod tests {
     }
 
     #[test]
+    fn routes_that_are_gone_are_given_up_but_not_under_an_answer() {
+        let board = Board::new(1);
+        let mut recorder = Recorder::new(board.slot(0), None);
+        for id in 0..200 {
+            let name: Arc<str> = format!("route {id}").into();
+            recorder.record(&Outcome { route: Some((id, &name)), ..sample(&name) });
+        }
+        // Asked, it copies some of them on each tick.
+        assert_eq!(board.collect_blocking(Duration::ZERO).silent, [0]);
+        recorder.tick();
+        assert!(!recorder.keep_routes(|_| false));
+        (0..10).for_each(|_| recorder.tick());
+        assert!(recorder.keep_routes(|id| id == 7));
+        drop(recorder);
+        let merged = board.collect_blocking(Duration::ZERO).merge();
+        assert_eq!(merged.routes.keys().map(|name| &**name).collect::<Vec<_>>(), ["route 7"]);
+        assert_eq!(merged.process.phase(Phase::Total).len(), 200);
+    }
+
+    #[test]
     fn the_worst_lag_is_forgotten_after_two_spans() {
         let board = Board::new(1);
         let mut recorder = Recorder::new(board.slot(0), None);

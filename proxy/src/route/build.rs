@@ -243,14 +243,17 @@ fn route_ids(
     changed: &Difference,
 ) -> Arc<[u32]> {
     let ids = |of: &[Arc<Prepared>], at: &[usize]| {
-        at.iter().filter_map(|at| of.get(*at)).map(|route| route.id).collect::<HashSet<u32>>()
+        let mut ids: Vec<u32> = at.iter().filter_map(|at| of.get(*at)).map(|route| route.id).collect();
+        ids.sort_unstable();
+        ids
     };
     let (gone, come) = (ids(old, &changed.removed), ids(routes, &changed.added));
     match before {
         Some(before) if gone == come => Arc::clone(&before.table.route_ids),
         _ => {
             let stay = before.into_iter().flat_map(|it| it.table.route_ids.iter().copied());
-            let mut all: Vec<u32> = stay.filter(|id| !gone.contains(id)).chain(come).collect();
+            let mut all: Vec<u32> = stay.filter(|id| gone.binary_search(id).is_err()).chain(come).collect();
+            // Mostly sorted: new numbers are the highest.
             all.sort_unstable();
             all.into()
         }
