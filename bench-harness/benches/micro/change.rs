@@ -71,7 +71,8 @@ impl Routes {
             HostPattern::parse(&format!("host-{host}.example.com")).into_iter().collect();
         // Half of them exact, half of them prefixes.
         let path = format!("/api/v1/part-{path}");
-        let pattern = if i % 2 == 0 { PathPattern::exact(&path) } else { PathPattern::prefix(&path) };
+        let pattern =
+            if i.is_multiple_of(2) { PathPattern::exact(&path) } else { PathPattern::prefix(&path) };
         route.predicates.path = pattern.unwrap();
         route.action = Action::Upstream(upstream(to));
         Arc::new(route)

@@ -64,10 +64,10 @@ fn listeners(
     before: Option<&Compiled>,
 ) -> Box<[Arc<Listener>]> {
     let old = before.map_or(&[][..], |it| &it.table().listeners);
-    let id = |name: &str| old.iter().find(|it| &*it.name == name).map(|it| it.id);
     let listener = |it: &Listener| {
-        let id = id(&it.name).unwrap_or_else(|| identities.listener());
-        Arc::new(Listener { id, ..it.clone() })
+        let old = old.iter().find(|old| old.name == it.name);
+        let new = Listener { id: old.map_or_else(|| identities.listener(), |old| old.id), ..it.clone() };
+        old.filter(|old| ***old == new).cloned().unwrap_or_else(|| Arc::new(new))
     };
     config.listeners.iter().map(listener).collect()
 }

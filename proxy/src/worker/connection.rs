@@ -55,6 +55,7 @@ impl Client {
             self.generation = adopted.table.generation;
             if let Some(listener) =
                 adopted.table.listeners.iter().find(|listener| listener.id == self.listener.id)
+                && !Arc::ptr_eq(listener, &self.listener)
             {
                 self.listener = Arc::clone(listener);
             }
