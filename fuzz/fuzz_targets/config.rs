@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn accepted(config: &Config) {
     written(&config.warnings);
-    if let Err(errors) = compile(config, &Resolved::new(), &mut Identities::new(), 1) {
+    if let Err(errors) = compile(config, &Resolved::new(), &mut Identities::new(), 1, None) {
         panic!("accepted, but can't be compiled: {errors:?}");
     }
     let shown = config.masked();

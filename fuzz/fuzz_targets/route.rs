@@ -6,7 +6,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use libfuzzer_sys::fuzz_target;
 use ringlane::route::{
-    Action, HostPattern, Outcome, PathPattern, Predicates, Redirect, RequestView, Respond, Route, RouteTable,
+    Action, Built, HostPattern, Outcome, PathPattern, Predicates, Redirect, RequestView, Respond, Route,
     ValuePattern, rewrite_target,
 };
 
@@ -22,13 +22,13 @@ const PIECES: [&str; 24] = [
 fuzz_target!(|input: &[u8]| {
     let mut input = Input(input);
     let routes: Vec<Route> = (0..ROUTES_MAX).map_while(|id| route(&mut input, id)).collect();
-    let table = match RouteTable::build(1, routes.clone(), Vec::new(), Vec::new()) {
+    let table = match Built::new(1, routes.clone(), Vec::new(), Vec::new()) {
         Ok(table) => table,
         // Those that cannot stand beside the others are left out; what is left must do.
         Err(errors) => {
             let blamed: Vec<usize> = errors.iter().flat_map(|error| error.routes.iter().copied()).collect();
             let rest = routes.into_iter().enumerate().filter(|(id, _)| !blamed.contains(id));
-            match RouteTable::build(1, rest.map(|(_, route)| route).collect(), Vec::new(), Vec::new()) {
+            match Built::new(1, rest.map(|(_, route)| route).collect(), Vec::new(), Vec::new()) {
                 Ok(table) => table,
                 Err(errors) => panic!("{errors:?}"),
             }
@@ -120,7 +120,7 @@ fn route(input: &mut Input<'_>, id: usize) -> Option<Route> {
     })
 }
 
-fn check(table: &RouteTable, input: &mut Input<'_>) {
+fn check(table: &Built, input: &mut Input<'_>) {
     let method = input.method();
     let (host, path) = (input.text(), input.path());
     let query = if input.byte() & 1 == 0 { None } else { Some(input.text()) };
@@ -130,14 +130,14 @@ fn check(table: &RouteTable, input: &mut Input<'_>) {
     }
     let request =
         RequestView { method: &method, host: &host, path: &path, query: query.as_deref(), headers: &headers };
-    let selected = table.select(&request);
+    let selected = table.table().select(&request);
     let verdicts = table.explain(&request);
     let first = verdicts.iter().find(|verdict| !matches!(verdict.outcome, Outcome::LostOn(_)));
     match (&selected, first) {
         (None, None) => {}
         (Some(selected), Some(first)) => {
             assert_eq!(first.outcome, Outcome::Won, "{request:?} {verdicts:?}");
-            assert_eq!(selected.route.id, table.routes[first.route].id);
+            assert_eq!(selected.route.id, first.route.id);
             let rest = path.get(selected.prefix_len..);
             assert!(rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')), "{request:?}");
         }

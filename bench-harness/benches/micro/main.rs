@@ -7,6 +7,7 @@
 //! cargo bench -p ringlane-bench --bench micro -- list         the names of all cases
 //! cargo bench -p ringlane-bench --bench micro -- wall NAME    one case by criterion, or all that contain NAME
 //! cargo bench -p ringlane-bench --bench micro -- instructions NAME    the same, counted
+//! cargo bench -p ringlane-bench --bench micro -- changes              many changes of one route: time and memory
 //! ```
 //!
 //! Three measures: nanoseconds (criterion; they depend on the machine and on who else uses it), instructions (valgrind;
@@ -25,6 +26,7 @@ mod allocations;
 mod bodies;
 mod buffers;
 mod case;
+mod change;
 mod exchange;
 mod figures;
 mod guard;
@@ -64,6 +66,10 @@ fn main() -> ExitCode {
             Ok(())
         }
         ["wall", part] => wall::print(&matching(part)),
+        ["changes"] => {
+            let mut text = String::new();
+            change::report(&mut text).map(|()| println!("{text}"))
+        }
         ["instructions", part] => instructions::print(&matching(part)),
         // What valgrind runs.
         ["counted", part] => {
@@ -86,6 +92,7 @@ fn main() -> ExitCode {
 fn cases() -> Vec<Case> {
     [
         route::cases(),
+        change::cases(),
         pool::cases(),
         heads::cases(),
         rules::cases(),

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use crate::{
     case::{Case, OURS},
-    driver, exchange,
+    change, driver, exchange,
     figures::{self, Figures},
     guard, instructions, pool, route, sources, wall,
 };
@@ -39,8 +39,9 @@ pub fn everything(cases: &[Case]) -> Result<(), String> {
         figures::write(&folder.join("instructions.json"), &measured.instructions)?;
     }
     figures::write_record(&measured.instructions, &measured.allocations)?;
-    let text = report(cases, &measured);
+    let mut text = report(cases, &measured);
     let path = folder.join("report.md");
+    change::report(&mut text)?;
     fs::write(&path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
     println!("\n{text}\n{}", path.display());
     guard::check_budget(&measured.allocations)

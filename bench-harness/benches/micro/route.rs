@@ -101,7 +101,7 @@ pub struct Worker {
     headers: HeaderMap,
 }
 
-fn table(generation: u64, count: usize) -> RouteTable {
+fn table(generation: u64, count: usize) -> Arc<RouteTable> {
     let services = count.div_ceil(KINDS.len());
     let upstreams = (0..services).map(|service| {
         let address = |backend: Backend| SocketAddr::from((backend.address.to_be_bytes(), backend.port));
@@ -142,7 +142,7 @@ impl Worker {
     fn adopt(&mut self) {
         self.table = self.published.load();
         let picker = |upstream: &Arc<ringlane::upstream::Upstream>| RoundRobin::over(&upstream.endpoints, 0);
-        self.pickers = self.table.upstreams.iter().map(|it| RefCell::new(picker(it))).collect();
+        self.pickers = self.table.upstreams.iter().flatten().map(|it| RefCell::new(picker(it))).collect();
     }
 }
 
@@ -160,7 +160,7 @@ impl Reader for Worker {
         };
         let Action::Upstream(upstream) = self.table.select(&request)?.route.action else { return None };
         let endpoint = self.pickers.get(upstream)?.borrow_mut().pick(|_| false)?;
-        match self.table.upstreams.get(upstream)?.endpoints.get(endpoint)?.address {
+        match self.table.upstream(upstream)?.endpoints.get(endpoint)?.address {
             ringlane::upstream::Address::Tcp(SocketAddr::V4(address)) => {
                 Some(Backend { address: (*address.ip()).into(), port: address.port() })
             }

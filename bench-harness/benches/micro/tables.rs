@@ -5,8 +5,8 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use http::{HeaderMap, Method, StatusCode};
 use ringlane::{
     route::{
-        Action, HostPattern, Listener, PathPattern, PatternError, Predicates, RequestView, Respond, Route,
-        RouteTable, listener::Forwarded,
+        Action, Built, HostPattern, Listener, PathPattern, PatternError, Predicates, RequestView, Respond,
+        Route, RouteTable, listener::Forwarded,
     },
     upstream::{Address, Balance, Endpoint, PoolLimits, Upstream, UpstreamTimeouts},
 };
@@ -102,7 +102,7 @@ pub fn upstream(id: u32, addresses: &[At]) -> Arc<Upstream> {
 }
 
 /// A table with one listener.
-pub fn table(generation: u64, routes: Vec<Route>, upstreams: Vec<Arc<Upstream>>) -> RouteTable {
+pub fn table(generation: u64, routes: Vec<Route>, upstreams: Vec<Arc<Upstream>>) -> Arc<RouteTable> {
     let minute = Duration::from_secs(60);
     let listener = Listener {
         id: 0,
@@ -119,8 +119,8 @@ pub fn table(generation: u64, routes: Vec<Route>, upstreams: Vec<Arc<Upstream>>)
         response_write_timeout: minute,
         forwarded: Forwarded::Replace,
     };
-    RouteTable::build(generation, routes, upstreams, vec![Arc::new(listener)])
-        .unwrap_or_else(|errors| panic!("{errors:?}"))
+    let built = Built::new(generation, routes, upstreams, vec![Arc::new(listener)]);
+    Arc::clone(built.unwrap_or_else(|errors| panic!("{errors:?}")).table())
 }
 
 fn host(i: usize) -> String {
@@ -148,7 +148,7 @@ pub fn by_host_cases() -> impl Iterator<Item = Case> {
     })
 }
 
-fn by_host(hosts: usize) -> RouteTable {
+fn by_host(hosts: usize) -> Arc<RouteTable> {
     let routes = (0..hosts).flat_map(|i| ROUTES.iter().map(move |route| (i, route)));
     let routes = routes.map(|(i, (kind, path, methods, _))| {
         let predicates = Predicates {

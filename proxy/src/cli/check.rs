@@ -84,20 +84,21 @@ fn upstreams(config: &Config) -> String {
 
 /// In the order of the table, which is not that of the file.
 fn routes(config: &Config) -> String {
-    let Ok(sorted) = compile(config, &Resolved::new(), &mut Identities::new(), 0) else {
+    let Ok(compiled) = compile(config, &Resolved::new(), &mut Identities::new(), 0, None) else {
         return String::new();
     };
-    if sorted.routes.is_empty() {
+    let sorted = compiled.built().by_precedence();
+    if sorted.is_empty() {
         return String::new();
     }
     let mut rows = vec![row(["ROUTE", "DOES", "MATCHES"])];
-    for route in sorted.routes.iter().take(ROUTES_SHOWN_MAX) {
+    for route in sorted.iter().take(ROUTES_SHOWN_MAX) {
         let Some(it) = config.routes.iter().find(|it| it.name == route.name) else { continue };
         rows.push(vec![it.name.to_string(), it.action_text(), conditions(&it.predicates)]);
     }
-    let more = sorted.routes.len().saturating_sub(ROUTES_SHOWN_MAX);
+    let more = sorted.len().saturating_sub(ROUTES_SHOWN_MAX);
     let more = if more > 0 { format!("... and {more} more\n") } else { String::new() };
-    let order = if sorted.routes.len() > 1 {
+    let order = if sorted.len() > 1 {
         dim("(the more exact first; `ringlane route` explains a request)\n")
     } else {
         String::new()

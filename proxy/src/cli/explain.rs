@@ -11,7 +11,7 @@ use crate::{
         identities::Identities,
         resolve::Resolved,
     },
-    route::{Outcome, RequestView, RouteTable, rewrite_target},
+    route::{Built, Outcome, RequestView, RouteTable, rewrite_target},
 };
 
 /// Routes that lost, of those listed: a table of thousands is cut.
@@ -80,8 +80,8 @@ pub(super) fn explain(
     target: &Target,
     fields: &[(HeaderName, HeaderValue)],
 ) -> Result<String, String> {
-    let built = compile(config, &Resolved::new(), &mut Identities::new(), 0);
-    let routes =
+    let built = compile(config, &Resolved::new(), &mut Identities::new(), 0, None);
+    let compiled =
         built.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     let mut headers = HeaderMap::new();
     for (name, value) in fields {
@@ -104,8 +104,8 @@ pub(super) fn explain(
     let query = target.query.as_ref().map_or(String::new(), |it| format!("?{it}"));
     let at = if authority.is_empty() { "no host".to_owned() } else { authority.clone() };
     text.push_str(&format!("{} {}{query} {}\n\n", method, target.path, dim(&format!("({at})"))));
-    text.push_str(&winner(config, &routes, &request, &target.scheme, &authority));
-    text.push_str(&verdicts(config, &routes, &request));
+    text.push_str(&winner(config, compiled.table(), &request, &target.scheme, &authority));
+    text.push_str(&verdicts(config, compiled.built(), &request));
     Ok(text)
 }
 
@@ -164,12 +164,12 @@ fn details(
     lines
 }
 
-fn verdicts(config: &Config, routes: &RouteTable, request: &RequestView<'_>) -> String {
+fn verdicts(config: &Config, routes: &Built, request: &RequestView<'_>) -> String {
     let verdicts = routes.explain(request);
     let mut rows = vec![["ROUTE", "OUTCOME", "MATCHES"].map(str::to_owned).to_vec()];
     let mut lost = 0;
     for verdict in &verdicts {
-        let Some(route) = routes.routes.get(verdict.route) else { continue };
+        let route = verdict.route;
         let outcome = match &verdict.outcome {
             Outcome::Won => "won".to_owned(),
             Outcome::Shadowed => "would do, but another comes first".to_owned(),

@@ -1,19 +1,16 @@
-//! Stable identities: what keeps its name keeps its number, for the life of the process.
+//! Numbers for what a worker keeps state of: pools, cursors, in-flight counts and histograms are keyed by them, and so
+//! outlive a change of the config.
 //!
-//! A worker's pools, cursors, in-flight counts and histograms are keyed by these numbers, so they outlive a reload.
-//! A number is never given to anything else, not even after its owner is gone. Lives on the control thread.
+//! What keeps its name keeps its number from table to table: `compile` finds it in the table before. A name that is gone
+//! is forgotten with the last table that had it, and comes back under a new number. A number is never given twice.
 
-use std::collections::HashMap;
-
-use crate::upstream::Address;
-
-/// Numbers by name, one space of numbers per kind of thing.
+/// The next number of each kind of thing. Lives on the control thread, for the life of the process.
 #[derive(Debug, Default)]
 pub struct Identities {
-    listeners: HashMap<String, u32>,
-    upstreams: HashMap<String, u32>,
-    endpoints: HashMap<(u32, Address), u32>,
-    routes: HashMap<String, u32>,
+    listeners: u32,
+    upstreams: u32,
+    endpoints: u32,
+    routes: u32,
 }
 
 impl Identities {
@@ -22,67 +19,30 @@ impl Identities {
         Self::default()
     }
 
-    /// The number of the listener of this name.
-    pub fn listener(&mut self, name: &str) -> u32 {
-        by_name(&mut self.listeners, name)
+    /// A number for a new listener.
+    pub fn listener(&mut self) -> u32 {
+        next(&mut self.listeners)
     }
 
-    /// The number of the upstream of this name.
-    pub fn upstream(&mut self, name: &str) -> u32 {
-        by_name(&mut self.upstreams, name)
+    /// A number for a new upstream.
+    pub fn upstream(&mut self) -> u32 {
+        next(&mut self.upstreams)
     }
 
-    /// The number of the route of this name.
-    pub fn route(&mut self, name: &str) -> u32 {
-        by_name(&mut self.routes, name)
+    /// A number for a new endpoint. The same address in another upstream is another endpoint.
+    pub fn endpoint(&mut self) -> u32 {
+        next(&mut self.endpoints)
     }
 
-    /// The number of an address within the upstream that has the number `upstream`.
-    pub fn endpoint(&mut self, upstream: u32, address: &Address) -> u32 {
-        let next = number(self.endpoints.len());
-        *self.endpoints.entry((upstream, address.clone())).or_insert(next)
+    /// A number for a new route.
+    pub fn route(&mut self) -> u32 {
+        next(&mut self.routes)
     }
 }
 
-fn by_name(numbers: &mut HashMap<String, u32>, name: &str) -> u32 {
-    if let Some(number) = numbers.get(name) {
-        return *number;
-    }
-    let next = number(numbers.len());
-    numbers.insert(name.to_owned(), next);
-    next
-}
-
-/// Numbers are given in turn from 0 and entries never leave, so the count is the next free one. Beyond 2^32 names
-/// (a control thread would have run out of memory long before) the last number is shared rather than wrapped.
-fn number(given: usize) -> u32 {
-    u32::try_from(given).unwrap_or(u32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_keeps_its_number_and_kinds_do_not_mix() {
-        let mut ids = Identities::new();
-        assert_eq!(ids.upstream("a"), 0);
-        assert_eq!(ids.upstream("b"), 1);
-        assert_eq!(ids.upstream("a"), 0);
-        assert_eq!(ids.route("b"), 0);
-        assert_eq!(ids.listener("b"), 0);
-    }
-
-    #[test]
-    fn an_endpoint_is_its_upstream_and_its_address() {
-        let mut ids = Identities::new();
-        let address = Address::Tcp(([127, 0, 0, 1], 9000).into());
-        let first = ids.endpoint(0, &address);
-        assert_ne!(
-            first,
-            ids.endpoint(1, &address),
-            "the same address in another upstream has a pool of its own"
-        );
-        assert_eq!(first, ids.endpoint(0, &address));
-    }
+/// Beyond 2^32 names (more than two years of fifty new ones a second) the last number is shared rather than wrapped.
+fn next(number: &mut u32) -> u32 {
+    let given = *number;
+    *number = given.saturating_add(1);
+    given
 }

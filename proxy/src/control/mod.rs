@@ -19,6 +19,7 @@ pub mod identities;
 mod in_force;
 pub mod live;
 pub mod pace;
+mod places;
 pub mod publish;
 pub(crate) mod raw;
 mod read;
@@ -27,7 +28,7 @@ pub mod schema;
 mod validate;
 pub mod watch;
 
-pub use compile::compile;
+pub use compile::{Compiled, compile};
 pub use identities::Identities;
 pub use resolve::Resolved;
 

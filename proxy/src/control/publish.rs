@@ -24,16 +24,16 @@ pub struct Published {
 
 impl Published {
     /// With its first table.
-    pub fn new(table: RouteTable) -> Arc<Published> {
+    pub fn new(table: Arc<RouteTable>) -> Arc<Published> {
         let generation = AtomicU64::new(table.generation);
-        Arc::new(Published { generation, table: ArcSwap::from_pointee(table), retired: Mutex::default() })
+        Arc::new(Published { generation, table: ArcSwap::new(table), retired: Mutex::default() })
     }
 
     /// Makes `table` the one in force. Its generation must be higher than that of the one before.
-    pub fn publish(&self, table: RouteTable) {
+    pub fn publish(&self, table: Arc<RouteTable>) {
         let generation = table.generation;
         debug_assert!(generation > self.generation(), "a table's generation must grow");
-        let old = self.table.swap(Arc::new(table));
+        let old = self.table.swap(table);
         // After the table: who sees the new number finds the new table, or a newer one.
         self.generation.store(generation, Ordering::Release);
         if let Ok(mut retired) = self.retired.lock() {

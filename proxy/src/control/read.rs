@@ -172,7 +172,7 @@ fn syntax_error(message: &str, at_fault: &str) -> (String, Option<String>) {
 
 /// Builds the table once for its errors: two routes that can't be told apart, patterns that it can't hold.
 fn try_table(config: &Config, files: &Files<'_>, findings: &mut Findings) {
-    let Err(errors) = compile(config, &Resolved::new(), &mut Identities::new(), 0) else { return };
+    let Err(errors) = compile(config, &Resolved::new(), &mut Identities::new(), 0, None) else { return };
     let place = |index: usize| {
         let route = files.routes().nth(index)?.value.as_ref()?;
         Some(if route.r#match.given { route.r#match.place } else { route.place })

@@ -9,6 +9,7 @@ use std::{
     future::Future,
     io,
     net::SocketAddr,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -25,7 +26,11 @@ const RETRY_UNRESOLVED: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub struct Resolved {
     answers: BTreeMap<HostPort, Answer>,
+    revision: u64,
 }
+
+/// Numbers all that answers have ever been, so that no two are taken for each other.
+static REVISIONS: AtomicU64 = AtomicU64::new(0);
 
 #[derive(Debug)]
 struct Answer {
@@ -50,6 +55,15 @@ impl Resolved {
     /// No answers yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Another number whenever any answer has changed: what was made of the same answers need not be made anew.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn has_changed(&mut self) {
+        self.revision = REVISIONS.fetch_add(1, Ordering::Relaxed) + 1;
     }
 
     /// The addresses of a name, sorted; empty while there is no answer.
@@ -110,7 +124,11 @@ where
     F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
 {
     let names = names(config);
+    let known = resolved.answers.len();
     resolved.answers.retain(|name, _| names.contains_key(name));
+    if resolved.answers.len() != known {
+        resolved.has_changed();
+    }
     let is_due = |name: &HostPort| match (due_at, resolved.answers.get(name)) {
         (Some(now), Some(answer)) => answer.due <= now,
         _ => true,
@@ -131,6 +149,9 @@ where
         };
         let every = names.get(&name).copied().unwrap_or(RETRY_UNRESOLVED);
         changed |= record(resolved, name, answer, every);
+    }
+    if changed {
+        resolved.has_changed();
     }
     changed
 }

@@ -177,6 +177,11 @@ impl Answering {
         }
     }
 
+    /// Whether a copy has begun that is not complete.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
     #[cold]
     fn answer(&mut self, slot: &Slot, histograms: &Histograms) {
         let (number, mut snapshot) = self.under_way.take().unwrap_or_else(|| {

@@ -132,7 +132,7 @@ pub struct RouteHistograms {
 pub struct Histograms {
     /// Over all exchanges.
     pub(super) process: PhaseHistograms<u64>,
-    /// In the order in which routes were first used. A route that a later table lacks keeps its place.
+    /// In the order in which routes were first used.
     pub(super) routes: Vec<RouteHistograms>,
     /// Routes beyond `ROUTE_HISTOGRAMS_MAX`, together.
     pub(super) other: PhaseHistograms<u32>,
@@ -179,10 +179,20 @@ impl Histograms {
         self.places.insert(id, place as u32);
         self.routes.push(RouteHistograms {
             id,
-            name: Arc::clone(name),
+            // A copy, so that nothing of a table is held, and so freed, by a worker.
+            name: Arc::from(&**name),
             phases: PhaseHistograms::new(ROUTE_DIGITS),
         });
         &mut self.routes[place].phases
+    }
+
+    /// Gives up the histograms of routes that are not there any more: their places go to others.
+    pub fn keep(&mut self, is_there: impl Fn(u32) -> bool) {
+        let before = self.routes.len();
+        self.routes.retain(|route| is_there(route.id));
+        if self.routes.len() < before {
+            self.places = self.routes.iter().zip(0..).map(|(route, place)| (route.id, place)).collect();
+        }
     }
 
     /// Adds all that `other` has counted.
@@ -197,7 +207,7 @@ impl Histograms {
 
 /// Spreads route ids, small consecutive numbers of our own making, over a hash map with one multiplication.
 #[derive(Debug, Default)]
-struct IdHasher(u64);
+pub(crate) struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {
@@ -274,5 +284,17 @@ mod tests {
         assert!(histograms.routes.iter().all(|route| route.phases.phase(Phase::Total).len() == 2));
         assert_eq!(histograms.other.phase(Phase::Total).len(), 10);
         assert_eq!(&*histograms.routes[700].name, "route 700");
+        // Those of routes that are gone make room for others, and those that stay keep what they have.
+        histograms.keep(|id| id % 2 == 0);
+        assert_eq!(histograms.routes.len(), ROUTE_HISTOGRAMS_MAX / 2);
+        for id in [700, 5_000] {
+            let name: Arc<str> = format!("route {id}").into();
+            histograms.record(Some((id, &name)), &phases(10), false);
+        }
+        let counts = |id: u32| {
+            let route = histograms.routes.iter().find(|route| route.id == id);
+            route.map(|route| route.phases.phase(Phase::Total).len())
+        };
+        assert_eq!([700, 701, 5_000].map(counts), [Some(3), None, Some(1)]);
     }
 }

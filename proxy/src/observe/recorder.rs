@@ -126,6 +126,16 @@ impl Recorder {
         self.answering.serve(&self.slot, &self.histograms);
     }
 
+    /// Gives up the histograms of routes that are not there any more. False: not now, an answer to the board is under
+    /// way, which goes by their order.
+    pub fn keep_routes(&mut self, is_there: impl Fn(u32) -> bool) -> bool {
+        let now = !self.answering.is_under_way();
+        if now {
+            self.histograms.keep(is_there);
+        }
+        now
+    }
+
     /// Hands over all log lines and leaves the histograms for the last report. A worker calls it when it has drained,
     /// since what its unfinished tasks own is never dropped; dropping the recorder does the same. What is recorded
     /// afterwards is in the last report only if the recorder is dropped.
@@ -335,6 +345,26 @@ mod tests {
         let merged = board.collect_blocking(Duration::ZERO).merge();
         assert_eq!(merged.process.phase(Phase::Total).len(), 3);
         assert_eq!(merged.routes["app"].phase(Phase::Total).len(), 3);
+    }
+
+    #[test]
+    fn routes_that_are_gone_are_given_up_but_not_under_an_answer() {
+        let board = Board::new(1);
+        let mut recorder = Recorder::new(board.slot(0), None);
+        for id in 0..200 {
+            let name: Arc<str> = format!("route {id}").into();
+            recorder.record(&Outcome { route: Some((id, &name)), ..sample(&name) });
+        }
+        // Asked, it copies some of them on each tick.
+        assert_eq!(board.collect_blocking(Duration::ZERO).silent, [0]);
+        recorder.tick();
+        assert!(!recorder.keep_routes(|_| false));
+        (0..10).for_each(|_| recorder.tick());
+        assert!(recorder.keep_routes(|id| id == 7));
+        drop(recorder);
+        let merged = board.collect_blocking(Duration::ZERO).merge();
+        assert_eq!(merged.routes.keys().map(|name| &**name).collect::<Vec<_>>(), ["route 7"]);
+        assert_eq!(merged.process.phase(Phase::Total).len(), 200);
     }
 
     #[test]

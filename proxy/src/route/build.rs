@@ -1,20 +1,20 @@
-//! From routes to a table: order, what must not stand in one table, index.
+//! From routes to a table: what must not stand in one, order, index; with all that has not changed from the one before.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
 use super::{
     action::Action,
+    difference::{Difference, PointerMap, difference},
     host::HostPattern,
-    index::{Candidate, Index, IndexBuilder},
+    index::{Candidate, Index, Shapes},
     listener::Listener,
-    parameters::Segments,
-    path::PathPattern,
-    precedence::{HostRank, RouteRank},
-    predicate::{Predicates, ValuePattern},
+    prepared::Prepared,
+    split::Shares,
     table::{Route, RouteTable},
+    twins::Twins,
 };
 use crate::upstream::Upstream;
 
@@ -28,61 +28,115 @@ pub struct BuildError {
     pub message: String,
 }
 
-impl RouteTable {
-    /// Sorts `routes` (given in the order of the file, on which ties are decided) and builds the index.
+/// What a table is made of.
+pub struct Parts {
+    /// Its number.
+    pub generation: u64,
+    /// In the order of the config, on which ties are decided. What is the same object as before has not changed.
+    pub routes: Vec<Arc<Prepared>>,
+    /// See [`RouteTable::upstreams`].
+    pub upstreams: Arc<[Option<Arc<Upstream>>]>,
+    /// Settings of each listener.
+    pub listeners: Box<[Arc<Listener>]>,
+}
+
+/// A table, with what the next one is built upon. Stays with the control thread.
+pub struct Built {
+    table: Arc<RouteTable>,
+    routes: Vec<Arc<Prepared>>,
+    shapes: Shapes,
+}
+
+/// Hosts that have the same routes, `None` standing for any host.
+struct Alike<'r> {
+    hosts: Vec<Option<&'r HostPattern>>,
+    /// Positions of their routes, in the order of the config.
+    routes: Vec<u32>,
+}
+
+impl Built {
+    /// A table of its own.
+    ///
+    /// # Errors
+    /// As [`upon`](Self::upon).
+    pub fn new(
+        generation: u64,
+        routes: Vec<Route>,
+        upstreams: Vec<Arc<Upstream>>,
+        listeners: Vec<Arc<Listener>>,
+    ) -> Result<Self, Vec<BuildError>> {
+        let parts = Parts {
+            generation,
+            routes: routes.into_iter().map(|route| Arc::new(Prepared::new(route))).collect(),
+            upstreams: upstreams.into_iter().map(Some).collect(),
+            listeners: listeners.into(),
+        };
+        Self::upon(None, parts)
+    }
+
+    /// A table that shares with the one before what has not changed. Past a few passes over pointers, the work is that
+    /// of the hosts whose routes have changed.
     ///
     /// # Errors
     ///
     /// Every path that is not one, every pair of routes that no request can tell apart, and every action that names
-    /// an upstream which is not there: all of them, not just the first.
-    pub fn build(
-        generation: u64,
-        mut routes: Vec<Route>,
-        upstreams: Vec<Arc<Upstream>>,
-        listeners: Vec<Arc<Listener>>,
-    ) -> Result<Self, Vec<BuildError>> {
-        let mut errors = normalise(&mut routes);
-        errors.extend(check_actions(&routes, upstreams.len()));
-        errors.extend(check_twins(&routes));
+    /// an upstream which is not there: all of them, not just the first. They are those of a table built by itself.
+    pub fn upon(before: Option<&Built>, parts: Parts) -> Result<Self, Vec<BuildError>> {
+        let Parts { generation, routes, upstreams, listeners } = parts;
+        let old: &[Arc<Prepared>] = before.map_or(&[], |it| &it.routes);
+        let changed = difference(old, &routes);
+        let mut errors = faults(&routes, &changed.added);
+        errors.extend(check_actions(before, &routes, &changed.added, &upstreams));
+        let index = before.map(|it| &it.table.index);
+        let hosts = changed_hosts(index, old, &routes, &changed);
+        let mut twins = Twins::default();
+        for alike in &hosts {
+            let is_new = |position: u32| changed.added.binary_search(&(position as usize)).is_ok();
+            twins.look(&routes, &alike.hosts, &alike.routes, is_new);
+        }
+        errors.extend(twins.errors(&routes));
         if !errors.is_empty() {
             return Err(errors);
         }
-        let order = order(&routes);
-        let index = build_index(&routes, &order)?;
-        let mut given: Vec<Option<Route>> = routes.into_iter().map(Some).collect();
-        let routes = order.given.iter().filter_map(|position| given.get_mut(*position)?.take()).collect();
-        Ok(Self { generation, routes, upstreams: upstreams.into(), listeners: listeners.into(), index })
+        let mut shapes = before.map(|it| it.shapes.clone()).unwrap_or_default();
+        let index = rebuild(index, &routes, &hosts, &mut shapes)?;
+        let route_ids = route_ids(before, old, &routes, &changed);
+        let splits = splits(before, old, &routes, &changed, &upstreams);
+        let table = RouteTable { generation, upstreams, listeners, route_ids, splits, index };
+        Ok(Self { table: Arc::new(table), routes, shapes })
+    }
+
+    /// The table.
+    pub fn table(&self) -> &Arc<RouteTable> {
+        &self.table
+    }
+
+    /// All routes, in the order in which they were given.
+    pub fn routes(&self) -> &[Arc<Prepared>] {
+        &self.routes
     }
 }
 
-/// Brings paths that were not made by the constructors of `PathPattern` into their form, and drops repeated hosts.
-fn normalise(routes: &mut [Route]) -> Vec<BuildError> {
-    let mut errors = Vec::new();
-    for (position, route) in routes.iter_mut().enumerate() {
-        let predicates = &mut route.predicates;
-        let path = match &predicates.path {
-            PathPattern::Exact(text) => PathPattern::exact(text),
-            PathPattern::Prefix(text) => PathPattern::prefix(text),
-            PathPattern::Any | PathPattern::Regex(_) => Ok(predicates.path.clone()),
-        };
-        match path {
-            Ok(path) => predicates.path = path,
-            Err(error) => errors.push(BuildError {
-                routes: vec![position],
-                message: format!("route \"{}\": {error}", route.name),
-            }),
-        }
-        let mut seen = HashSet::new();
-        predicates.hosts =
-            predicates.hosts.iter().filter(|host| seen.insert((*host).clone())).cloned().collect();
-    }
-    errors
+fn faults(routes: &[Arc<Prepared>], added: &[usize]) -> Vec<BuildError> {
+    let error = |position: &usize| {
+        let route = routes.get(*position)?;
+        let fault = route.fault.as_ref()?;
+        Some(BuildError { routes: vec![*position], message: format!("route \"{}\": {fault}", route.name) })
+    };
+    added.iter().filter_map(error).collect()
 }
 
-fn check_actions(routes: &[Route], upstreams: usize) -> Vec<BuildError> {
+/// Routes that came in are looked at, and all when an upstream has gone.
+fn check_actions(
+    before: Option<&Built>,
+    routes: &[Arc<Prepared>],
+    added: &[usize],
+    upstreams: &Arc<[Option<Arc<Upstream>>]>,
+) -> Vec<BuildError> {
+    let there = |index: usize| upstreams.get(index).is_some_and(Option::is_some);
     let wrong = |action: &Action| match action {
-        Action::Upstream(index) if *index >= upstreams => Some("names an upstream that is not in the table"),
-        Action::Split(split) if split.choices.iter().any(|(index, _)| *index >= upstreams) => {
+        Action::Upstream(index) if !there(*index) => Some("names an upstream that is not in the table"),
+        Action::Split(split) if split.choices.iter().any(|(index, _)| !there(*index)) => {
             Some("splits to an upstream that is not in the table")
         }
         Action::Split(split) if split.choices.iter().all(|(_, weight)| *weight == 0) => {
@@ -90,124 +144,142 @@ fn check_actions(routes: &[Route], upstreams: usize) -> Vec<BuildError> {
         }
         _ => None,
     };
-    let error = |(position, route): (usize, &Route)| {
+    let error = |position: usize| {
+        let route = routes.get(position)?;
         let what = wrong(&route.action)?;
         Some(BuildError { routes: vec![position], message: format!("route \"{}\" {what}", route.name) })
     };
-    routes.iter().enumerate().filter_map(error).collect()
+    let gone = before.is_some_and(|before| {
+        let old = &before.table.upstreams;
+        !Arc::ptr_eq(old, upstreams) && (0..old.len()).any(|place| old[place].is_some() && !there(place))
+    });
+    match gone {
+        true => (0..routes.len()).filter_map(error).collect(),
+        false => added.iter().copied().filter_map(error).collect(),
+    }
 }
 
-/// Pairs of routes that ask the same of a request on the same host: the later one could never win.
-fn check_twins(routes: &[Route]) -> Vec<BuildError> {
-    let mut first: HashMap<(Option<&HostPattern>, &str), usize> = HashMap::new();
-    let mut told = HashSet::new();
+/// The hosts that a route has come to, gone from or moved at, with the routes that they have now.
+fn changed_hosts<'r>(
+    index: Option<&Index>,
+    old: &'r [Arc<Prepared>],
+    routes: &'r [Arc<Prepared>],
+    changed: &Difference,
+) -> Vec<Alike<'r>> {
+    let mut hosts: HashMap<Option<&HostPattern>, Vec<u32>> = HashMap::new();
+    for position in &changed.added {
+        for host in routes.get(*position).into_iter().flat_map(|route| route.hosts()) {
+            hosts.entry(host).or_default().push(*position as u32);
+        }
+    }
+    let mut gone: HashSet<*const Prepared> = HashSet::new();
+    for route in changed.removed.iter().filter_map(|position| old.get(*position)) {
+        gone.insert(Arc::as_ptr(route));
+        route.hosts().for_each(|host| {
+            hosts.entry(host).or_default();
+        });
+    }
+    // Where the routes are that these hosts have besides: found by one pass, so that nobody has to remember it.
+    let mut stay: HashMap<Option<&HostPattern>, Vec<*const Prepared>> = HashMap::new();
+    for host in hosts.keys() {
+        let there = index.into_iter().flat_map(|index| index.routes(*host)).map(Arc::as_ptr);
+        stay.insert(*host, there.filter(|route| !gone.contains(route)).collect());
+    }
+    let mut positions: PointerMap<Prepared, u32> = stay.values().flatten().map(|route| (*route, 0)).collect();
+    if !positions.is_empty() {
+        for (position, route) in routes.iter().enumerate() {
+            if let Some(place) = positions.get_mut(&Arc::as_ptr(route)) {
+                *place = position as u32;
+            }
+        }
+    }
+    // Hosts with the same routes are built as one: a route that lists a hundred names makes a hundred hosts alike.
+    let mut alike: HashMap<Vec<u32>, Vec<Option<&HostPattern>>> = HashMap::new();
+    for (host, mut all) in hosts {
+        all.extend(stay.get(&host).into_iter().flatten().filter_map(|route| positions.get(route)));
+        all.sort_unstable();
+        alike.entry(all).or_default().push(host);
+    }
+    alike.into_iter().map(|(routes, hosts)| Alike { hosts, routes }).collect()
+}
+
+/// The index with the changed hosts built anew.
+fn rebuild(
+    before: Option<&Index>,
+    routes: &[Arc<Prepared>],
+    hosts: &[Alike<'_>],
+    shapes: &mut Shapes,
+) -> Result<Index, Vec<BuildError>> {
+    let mut index = before.cloned().unwrap_or_default();
     let mut errors = Vec::new();
-    let asked: Vec<String> = routes.iter().map(|route| asked(&route.predicates)).collect();
-    for (position, (route, asked)) in routes.iter().zip(&asked).enumerate() {
-        for host in hosts(&route.predicates) {
-            let other = *first.entry((host, asked)).or_insert(position);
-            let Some(twin) =
-                routes.get(other).filter(|_| other != position && told.insert((other, position)))
-            else {
-                continue;
-            };
-            let place = host.map_or_else(|| "any host".to_owned(), |host| format!("host {host}"));
+    for Alike { hosts, routes: positions } in hosts {
+        let mut sorted: Vec<&Arc<Prepared>> =
+            positions.iter().filter_map(|position| routes.get(*position as usize)).collect();
+        // Stable: equals stay in the order of the config.
+        sorted.sort_by_key(|route| route.rank);
+        let candidates: Vec<Candidate> = sorted
+            .into_iter()
+            .zip(0..)
+            .map(|(route, rank)| Candidate { route: Arc::clone(route), rank, conditional: route.conditional })
+            .collect();
+        if let Err(fault) = index.replace(hosts, &candidates, shapes) {
+            let name = fault.route.as_ref().map_or("", |route| &route.name);
+            let message = format!("route \"{name}\": {}", fault.what);
+            let is_at_fault = |it: &Arc<Prepared>| fault.route.as_ref().is_some_and(|at| Arc::ptr_eq(at, it));
             errors.push(BuildError {
-                routes: vec![other, position],
-                message: format!(
-                    "routes \"{}\" and \"{}\" can never be told apart: on {place} both ask for the same path ({}), \
-                     methods, headers and query; change one or remove it",
-                    twin.name, route.name, route.predicates.path,
-                ),
+                routes: routes.iter().position(is_at_fault).into_iter().collect(),
+                message,
             });
         }
     }
-    errors
+    errors.sort_by(|a, b| (&a.routes, &a.message).cmp(&(&b.routes, &b.message)));
+    if errors.is_empty() { Ok(index) } else { Err(errors) }
 }
 
-/// The hosts of a route, `None` for a route without any.
-fn hosts(predicates: &Predicates) -> impl Iterator<Item = Option<&HostPattern>> {
-    let any = predicates.hosts.is_empty().then_some(None);
-    predicates.hosts.iter().map(Some).chain(any)
-}
-
-/// What a route asks of a request, once for each of its hosts. Two routes that share one of these can't be told apart.
-pub fn asked_of(predicates: &Predicates) -> impl Iterator<Item = String> {
-    let asked = asked(predicates);
-    hosts(predicates).map(move |host| format!("{host:?} {asked}"))
-}
-
-/// All that is asked of a request, the host aside, in a form that is equal when the same is asked: names of parameters
-/// and the order of lists do not count.
-fn asked(predicates: &Predicates) -> String {
-    let path = match &predicates.path {
-        PathPattern::Any => String::new(),
-        PathPattern::Exact(text) => {
-            format!("={}", Segments::parse(text).map_or_else(|_| text.to_string(), |path| path.normalised()))
-        }
-        PathPattern::Prefix(prefix) => format!("^{prefix}"),
-        PathPattern::Regex(regex) => format!("~{}", regex.as_str()),
+fn route_ids(
+    before: Option<&Built>,
+    old: &[Arc<Prepared>],
+    routes: &[Arc<Prepared>],
+    changed: &Difference,
+) -> Arc<[u32]> {
+    let ids = |of: &[Arc<Prepared>], at: &[usize]| {
+        let mut ids: Vec<u32> = at.iter().filter_map(|at| of.get(*at)).map(|route| route.id).collect();
+        ids.sort_unstable();
+        ids
     };
-    let value = |pattern: &ValuePattern| match pattern {
-        ValuePattern::Present => String::new(),
-        ValuePattern::Exact(text) => format!("={text}"),
-        ValuePattern::Regex(regex) => format!("~{}", regex.as_str()),
+    let (gone, come) = (ids(old, &changed.removed), ids(routes, &changed.added));
+    match before {
+        Some(before) if gone == come => Arc::clone(&before.table.route_ids),
+        _ => {
+            let stay = before.into_iter().flat_map(|it| it.table.route_ids.iter().copied());
+            let mut all: Vec<u32> = stay.filter(|id| gone.binary_search(id).is_err()).chain(come).collect();
+            // Mostly sorted: new numbers are the highest.
+            all.sort_unstable();
+            all.into()
+        }
+    }
+}
+
+fn splits(
+    before: Option<&Built>,
+    old: &[Arc<Prepared>],
+    routes: &[Arc<Prepared>],
+    changed: &Difference,
+    upstreams: &[Option<Arc<Upstream>>],
+) -> Arc<[Shares]> {
+    let of = |of: &[Arc<Prepared>], at: &[usize]| -> Vec<Shares> {
+        at.iter().filter_map(|at| Shares::of(of.get(*at)?, upstreams)).collect()
     };
-    let methods: BTreeSet<&str> = predicates.methods.iter().map(|method| method.as_str()).collect();
-    let headers: BTreeSet<_> =
-        predicates.headers.iter().map(|(name, pattern)| (name.as_str(), value(pattern))).collect();
-    let query: BTreeSet<_> = predicates.query.iter().map(|(name, pattern)| (name, value(pattern))).collect();
-    // Debug quotes every string, so that no text can be mistaken for the end of another.
-    format!("{path:?} {methods:?} {headers:?} {query:?}")
-}
-
-/// Two orders of the same routes.
-struct Order {
-    /// Positions in the file, in order of precedence, each route at the best of its hosts: the order of the table.
-    given: Vec<usize>,
-    /// By position in the file: the place among all routes when the host is not looked at. This, not the order of the
-    /// table, is what counts among the routes of one host.
-    ranks: Vec<u32>,
-}
-
-fn order(routes: &[Route]) -> Order {
-    let rank =
-        |position: &usize| routes.get(*position).map(|route| RouteRank::of(&route.predicates, *position));
-    let mut given: Vec<usize> = (0..routes.len()).collect();
-    given.sort_by_cached_key(rank);
-    let mut ranks = vec![0; routes.len()];
-    for (place, position) in given.iter().enumerate() {
-        if let Some(rank) = ranks.get_mut(*position) {
-            *rank = place as u32;
+    let (gone, come) = (of(old, &changed.removed), of(routes, &changed.added));
+    match before {
+        Some(before) if gone.is_empty() && come.is_empty() => Arc::clone(&before.table.splits),
+        _ => {
+            let gone: HashSet<u32> = gone.iter().map(|it| it.route).collect();
+            let stay = before.into_iter().flat_map(|it| it.table.splits.iter());
+            let stay = stay.filter(|it| !gone.contains(&it.route)).cloned();
+            let mut all: Vec<Shares> = stay.chain(come).collect();
+            all.sort_by_key(|it| it.route);
+            all.into()
         }
     }
-    // Stable: what is equal in host stays in order.
-    given.sort_by_key(|position| routes.get(*position).map(|route| HostRank::first(&route.predicates)));
-    Order { given, ranks }
-}
-
-fn build_index(routes: &[Route], order: &Order) -> Result<Index, Vec<BuildError>> {
-    let mut by_host: HashMap<Option<&HostPattern>, Vec<(&PathPattern, Candidate)>> = HashMap::new();
-    for (place, position) in order.given.iter().enumerate() {
-        let (Some(route), Some(rank)) = (routes.get(*position), order.ranks.get(*position)) else { continue };
-        let candidate =
-            Candidate { rank: *rank, route: place as u32, conditional: route.predicates.is_conditional() };
-        for host in hosts(&route.predicates) {
-            by_host.entry(host).or_default().push((&route.predicates.path, candidate));
-        }
-    }
-    let mut builder = IndexBuilder::default();
-    let mut errors = Vec::new();
-    for (host, mut candidates) in by_host {
-        candidates.sort_unstable_by_key(|(_, candidate)| candidate.rank);
-        if let Err(fault) = builder.add(host, &candidates) {
-            let position = fault.route.and_then(|place| order.given.get(place as usize)).copied();
-            let name = position.and_then(|position| routes.get(position)).map_or("", |route| &route.name);
-            errors.push(BuildError {
-                routes: position.into_iter().collect(),
-                message: format!("route \"{name}\": {}", fault.what),
-            });
-        }
-    }
-    if errors.is_empty() { Ok(builder.build()) } else { Err(errors) }
 }

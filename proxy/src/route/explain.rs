@@ -1,12 +1,19 @@
-//! Why a request goes where it goes, for `ringlane route`.
+//! Why a request goes where it goes, for `ringlane route`; and all routes in their order, for lists.
 
-use super::table::{RequestView, RouteTable};
+use std::{ptr, sync::Arc};
+
+use super::{
+    build::Built,
+    precedence::HostRank,
+    prepared::Prepared,
+    table::{RequestView, Route},
+};
 
 /// What became of one route.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
-    /// Index into `RouteTable::routes`.
-    pub route: usize,
+#[derive(Debug, Clone)]
+pub struct Verdict<'t> {
+    /// The route.
+    pub route: &'t Route,
     /// What became of it.
     pub outcome: Outcome,
 }
@@ -22,18 +29,23 @@ pub enum Outcome {
     Shadowed,
 }
 
-impl RouteTable {
-    /// What became of every route, in the order of the table. Each is asked by itself, without the index: slow.
-    pub fn explain(&self, request: &RequestView<'_>) -> Vec<Verdict> {
-        let won = self.index.find(&self.routes, request).map(|(route, _)| route as usize);
-        let verdict = |(route, candidate): (usize, &super::table::Route)| Verdict {
-            route,
-            outcome: match candidate.predicates.lost_on(request) {
-                Some(reason) => Outcome::LostOn(reason),
-                None if won == Some(route) => Outcome::Won,
-                None => Outcome::Shadowed,
-            },
+impl Built {
+    /// All routes in order of precedence, each at the best of its hosts. Sorted when it is asked for: slow.
+    pub fn by_precedence(&self) -> Vec<&Route> {
+        let mut routes: Vec<&Arc<Prepared>> = self.routes().iter().collect();
+        // Stable: equals stay in the order of the config.
+        routes.sort_by_key(|route| (HostRank::first(&route.predicates), route.rank));
+        routes.into_iter().map(|route| &***route).collect()
+    }
+
+    /// What became of every route, in order of precedence. Each is asked by itself, without the index: slow.
+    pub fn explain(&self, request: &RequestView<'_>) -> Vec<Verdict<'_>> {
+        let won = self.table().select(request).map(|selected| selected.route);
+        let verdict = |route: &'_ Route| match route.predicates.lost_on(request) {
+            Some(reason) => Outcome::LostOn(reason),
+            None if won.is_some_and(|won| ptr::eq(won, route)) => Outcome::Won,
+            None => Outcome::Shadowed,
         };
-        self.routes.iter().enumerate().map(verdict).collect()
+        self.by_precedence().into_iter().map(|route| Verdict { route, outcome: verdict(route) }).collect()
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod build;
+pub(crate) mod difference;
 pub mod explain;
 mod header;
 pub mod host;
@@ -16,6 +17,7 @@ pub mod path;
 mod pattern_error;
 mod precedence;
 pub mod predicate;
+pub mod prepared;
 mod query;
 mod redirect;
 mod rewrite;
@@ -24,16 +26,19 @@ pub mod table;
 #[cfg(test)]
 #[allow(clippy::expect_used)]
 mod tests;
+mod twins;
 
 pub use action::{Action, Respond};
-pub use build::{BuildError, asked_of};
+pub use build::{BuildError, Built, Parts};
 pub use explain::{Outcome, Verdict};
 pub use host::HostPattern;
 pub use listener::Listener;
 pub use path::PathPattern;
 pub use pattern_error::PatternError;
 pub use predicate::{Predicates, ValuePattern};
+pub use prepared::Prepared;
+pub use prepared::asked_of;
 pub use redirect::Redirect;
 pub use rewrite::rewrite_target;
-pub use split::{Split, SplitState};
+pub use split::{Shares, Split, SplitState};
 pub use table::{RequestView, Route, RouteTable, Selected};

@@ -74,26 +74,23 @@ impl PathRank {
     }
 }
 
-/// A route's place among those of one host.
+/// A route's place among those of one host. Equals are tried in the order of the config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct RouteRank {
     path: PathRank,
     any_method: bool,
     headers: Reverse<usize>,
     query: Reverse<usize>,
-    /// Its place in the file, which makes every rank different.
-    position: usize,
 }
 
 impl RouteRank {
-    /// The rank of the route that stands at `position` in the file.
-    pub(super) fn of(predicates: &Predicates, position: usize) -> Self {
+    /// The rank of a route with these predicates.
+    pub(super) fn of(predicates: &Predicates) -> Self {
         Self {
             path: PathRank::of(&predicates.path),
             any_method: predicates.methods.is_empty(),
             headers: Reverse(predicates.headers.len()),
             query: Reverse(predicates.query.len()),
-            position,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::{action::Action, table::Route};
 use crate::upstream::{Upstream, round_robin::pick_smooth};
 
 /// Weights over upstreams. State (the cursor) is the worker's; see `Split::pick`.
@@ -18,13 +19,26 @@ pub struct SplitState {
     credits: Vec<i64>,
 }
 
-impl Split {
-    /// Who gets how much, by what stays the same from table to table: identities of upstreams and weights, in order.
-    pub fn shares(&self, upstreams: &[Arc<Upstream>]) -> Vec<(Option<u32>, u32)> {
-        let id = |index: usize| upstreams.get(index).map(|upstream| upstream.id);
-        self.choices.iter().map(|(index, weight)| (id(*index), *weight)).collect()
-    }
+/// A route's shares by what stays the same from table to table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shares {
+    /// The route's identity.
+    pub route: u32,
+    /// Identities of upstreams and their weights, in the order of the split.
+    pub shares: Arc<[(Option<u32>, u32)]>,
+}
 
+impl Shares {
+    /// Those of `route`, if it splits.
+    pub(super) fn of(route: &Route, upstreams: &[Option<Arc<Upstream>>]) -> Option<Self> {
+        let Action::Split(split) = &route.action else { return None };
+        let id = |place: usize| Some(upstreams.get(place)?.as_ref()?.id);
+        let shares = split.choices.iter().map(|(place, weight)| (id(*place), *weight)).collect();
+        Some(Self { route: route.id, shares })
+    }
+}
+
+impl Split {
     /// The next upstream, as an index into `RouteTable::upstreams`: smooth weighted round robin, so that over a cycle
     /// (as many requests as the weights add up to) each gets exactly its weight, evenly spread. Allocates at the
     /// first use of a state. Upstream 0 when there is no choice at all, which no table has.

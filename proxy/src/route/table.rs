@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 
-use super::{action::Action, index::Index, listener::Listener, predicate::Predicates};
+use super::{action::Action, index::Index, listener::Listener, predicate::Predicates, split::Shares};
 use crate::{
     http::{HeaderEdits, RequestHead},
     upstream::Upstream,
@@ -69,23 +69,27 @@ pub struct RequestView<'a> {
 pub struct Selected<'t> {
     /// The route.
     pub route: &'t Route,
-    /// Where it stands in `RouteTable::routes`.
-    pub index: usize,
     /// Bytes of the path that `path_prefix` matched (what a prefix rewrite replaces); 0 for other kinds of path.
     pub prefix_len: usize,
 }
 
-/// Immutable routes, upstreams and listeners. Built by the control thread (`RouteTable::build`), read by workers.
+/// Immutable routes, upstreams and listeners. Built by the control thread ([`Built`](super::Built)), read by workers.
+///
+/// Tables built one upon the other share what has not changed, so that each is small by itself: the list of routes is
+/// not among it, and stays with the control thread.
 #[derive(Debug)]
 pub struct RouteTable {
     /// Counts tables: the published one has the highest.
     pub generation: u64,
-    /// In order of precedence.
-    pub routes: Box<[Route]>,
-    /// What `Action` indexes.
-    pub upstreams: Box<[Arc<Upstream>]>,
+    /// What `Action` indexes. An upstream keeps its place from table to table; one that is gone leaves it empty, to be
+    /// taken by another in a later table. The same list as before when none has changed.
+    pub upstreams: Arc<[Option<Arc<Upstream>>]>,
     /// Settings of each listener.
     pub listeners: Box<[Arc<Listener>]>,
+    /// The identities of its routes, in order. The same list as before when none came or went.
+    pub route_ids: Arc<[u32]>,
+    /// The routes that split, in order of their identities. The same list as before when none has changed.
+    pub splits: Arc<[Shares]>,
     /// Where `select` looks.
     pub(super) index: Index,
 }
@@ -97,8 +101,17 @@ impl RouteTable {
     /// (the `regex` crate keeps scratch space, and a host with many asks them as a set), by matchit for a path with
     /// more than three parameters, and for an encoded query value that a regex wants to see.
     pub fn select(&self, request: &RequestView<'_>) -> Option<Selected<'_>> {
-        let (route, prefix_len) = self.index.find(&self.routes, request)?;
-        let index = route as usize;
-        Some(Selected { route: self.routes.get(index)?, index, prefix_len })
+        let (route, prefix_len) = self.index.find(request)?;
+        Some(Selected { route, prefix_len })
+    }
+
+    /// The upstream in one place.
+    pub fn upstream(&self, place: usize) -> Option<&Arc<Upstream>> {
+        self.upstreams.get(place)?.as_ref()
+    }
+
+    /// Whether it has the route of this identity.
+    pub fn has_route(&self, id: u32) -> bool {
+        self.route_ids.binary_search(&id).is_ok()
     }
 }

@@ -315,10 +315,13 @@ impl Server {
     /// Builds the table of the config and publishes it.
     fn build(&mut self) -> Result<(), String> {
         let generation = self.published.generation() + 1;
-        let table = compile(&self.config, &self.resolved, &mut self.identities, generation)
+        let before = Some(&self.compiled);
+        let compiled = compile(&self.config, &self.resolved, &mut self.identities, generation, before)
             .map_err(|errors| compile_error(&errors).to_string())?;
-        let prepared = self.threads.prepare(&table.listeners).map_err(|error| error.to_string())?;
-        self.published.publish(table);
+        let prepared =
+            self.threads.prepare(&compiled.table().listeners).map_err(|error| error.to_string())?;
+        self.published.publish(Arc::clone(compiled.table()));
+        self.compiled = compiled;
         for change in self.threads.commit(prepared) {
             tracing::info!("{change}");
         }

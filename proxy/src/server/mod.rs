@@ -36,7 +36,7 @@ use self::{
 };
 use crate::{
     control::{
-        Identities, Resolved,
+        Compiled, Identities, Resolved,
         admin::{self, AdminListener, AdminState},
         compile,
         config::{self, Config},
@@ -127,6 +127,7 @@ struct Server {
     store: Store,
     resolved: Resolved,
     identities: Identities,
+    compiled: Compiled,
     published: Arc<Published>,
     orders: Arc<Orders>,
     board: Arc<Board>,
@@ -159,8 +160,9 @@ impl Server {
             () = signals.end() => return Ok(None),
         }
         let mut identities = Identities::new();
-        let table =
-            compile(&config, &resolved, &mut identities, 1).map_err(|errors| compile_error(&errors))?;
+        let compiled =
+            compile(&config, &resolved, &mut identities, 1, None).map_err(|errors| compile_error(&errors))?;
+        let table = Arc::clone(compiled.table());
         let workers = config.runtime.workers;
         let sockets = Sockets::bind_patiently(&table.listeners, workers).await?;
         let published = Published::new(table);
@@ -182,6 +184,7 @@ impl Server {
             config,
             resolved,
             identities,
+            compiled,
             published,
             orders,
             board,

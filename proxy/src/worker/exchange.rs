@@ -21,14 +21,11 @@ use crate::{
         Action, Redirect, Respond, Route,
         table::{RequestView, Selected},
     },
+    upstream::Upstream,
 };
 
 /// What is known of an exchange so far: filled in on the way, read once at its end.
 pub struct Progress {
-    /// Index of the route in the table.
-    pub route: Option<usize>,
-    /// Index of the upstream in the table.
-    pub upstream: Option<usize>,
     /// The endpoint that was tried last.
     pub endpoint: Option<Rc<str>>,
     /// The status that the client was sent; 0: none yet.
@@ -47,6 +44,13 @@ pub struct Progress {
     pub termination: Termination,
     /// A response without a length is on its way to the client: only a reset tells that it was cut short.
     pub until_close: bool,
+}
+
+/// What the table has chosen.
+#[derive(Default)]
+struct Chosen<'t> {
+    route: Option<&'t Route>,
+    upstream: Option<&'t Upstream>,
 }
 
 /// Keeps the gauge of exchanges right and the record complete, however one ends.
@@ -78,8 +82,6 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
     let mut active = Active { counters, client, head, started, recorded: false };
     let mut reader = BodyReader::new(head.body);
     let mut progress = Progress {
-        route: None,
-        upstream: None,
         endpoint: None,
         status: 0,
         request_bytes: head.raw.len() as u64,
@@ -90,7 +92,8 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
         termination: Termination::Ok,
         until_close: false,
     };
-    let result = run(client, buf, head, &adopted, &mut reader, &mut progress).await;
+    let mut chosen = Chosen::default();
+    let result = run(client, buf, head, &adopted, &mut reader, (&mut progress, &mut chosen)).await;
     let result = match result {
         Ok(Reply { keep, rest: Some(rest) }) => client.deliver(rest).await.map(|()| keep),
         Ok(Reply { keep, rest: None }) => Ok(keep),
@@ -108,7 +111,7 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
             (after, failure.termination())
         }
     };
-    record(client, head, &adopted, &mut progress, termination, started);
+    record(client, head, &chosen, &mut progress, termination, started);
     active.recorded = true;
     drop(active);
     match after {
@@ -134,13 +137,13 @@ enum After {
     Close,
 }
 
-async fn run(
+async fn run<'t>(
     client: &Client,
     buf: &mut BytesMut,
     head: &RequestHead,
-    adopted: &Rc<Adopted>,
+    adopted: &'t Adopted,
     reader: &mut BodyReader,
-    progress: &mut Progress,
+    (progress, chosen): (&mut Progress, &mut Chosen<'t>),
 ) -> Result<Reply, Failure> {
     #[cfg(debug_assertions)]
     crate::worker::injected_fault(head);
@@ -153,15 +156,11 @@ async fn run(
         return Box::pin(last_hop(client, buf, head, reader, progress)).await.map(Reply::sent);
     }
     let selected = select(adopted, head).ok_or(Failure::NoRoute)?;
-    let index = selected.index;
-    progress.route = Some(index);
     let route = selected.route;
-    let upstream = match &route.action {
-        Action::Upstream(upstream) => *upstream,
-        Action::Split(split) => {
-            let state = adopted.splits.get(index).ok_or(Failure::NoRoute)?;
-            split.pick(&mut state.borrow_mut())
-        }
+    chosen.route = Some(route);
+    let place = match &route.action {
+        Action::Upstream(place) => *place,
+        Action::Split(split) => client.worker.splits.pick(route.id, split),
         Action::Redirect(redirect) => {
             let prefix_len = selected.prefix_len;
             return Box::pin(self::redirect(
@@ -180,9 +179,10 @@ async fn run(
             return Box::pin(self::respond(client, buf, head, reader, progress, how)).await.map(Reply::sent);
         }
     };
-    let pool = adopted.pools.get(upstream).ok_or(Failure::NoEndpoints)?;
-    let timeouts = &adopted.table.upstreams.get(upstream).ok_or(Failure::NoEndpoints)?.timeouts;
-    progress.upstream = Some(upstream);
+    let pool = adopted.pool(place).ok_or(Failure::NoEndpoints)?;
+    let upstream = adopted.table.upstream(place).ok_or(Failure::NoEndpoints)?;
+    chosen.upstream = Some(upstream);
+    let timeouts = &upstream.timeouts;
     let forward = Forward { client, head, route, prefix_len: selected.prefix_len, pool, timeouts };
     forward::forward(&forward, buf, reader, progress).await
 }
@@ -336,7 +336,7 @@ async fn fail(
 fn record(
     client: &Client,
     head: &RequestHead,
-    adopted: &Adopted,
+    chosen: &Chosen<'_>,
     progress: &mut Progress,
     termination: Termination,
     started: Instant,
@@ -347,15 +347,10 @@ fn record(
     phases.total_us = total_us;
     let waits = phases.queue_us + phases.connect_us + phases.first_byte_us + progress.waited_us;
     phases.overhead_us = total_us.saturating_sub(waits);
-    let table = &adopted.table;
-    let route = progress.route.and_then(|index| table.routes.get(index)).map(|route| (route.id, &route.name));
     worker.record(&Outcome {
         listener: &client.listener.name,
-        route,
-        upstream: progress
-            .upstream
-            .and_then(|index| table.upstreams.get(index))
-            .map(|upstream| &*upstream.name),
+        route: chosen.route.map(|route| (route.id, &route.name)),
+        upstream: chosen.upstream.map(|upstream| &*upstream.name),
         endpoint: progress.endpoint.as_deref(),
         client: &client.peer,
         method: head.method.as_str(),

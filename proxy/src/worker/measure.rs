@@ -36,7 +36,7 @@ impl Bench {
     ///
     /// # Errors
     /// The driver can't be had, or no socket.
-    pub fn new(chosen: Chosen, table: RouteTable) -> io::Result<Bench> {
+    pub fn new(chosen: Chosen, table: Arc<RouteTable>) -> io::Result<Bench> {
         let mut event_loop = Loop::build(chosen)?;
         let setup = Setup {
             index: 0,
@@ -68,7 +68,7 @@ impl Bench {
         let Self { event_loop, worker, timer, client, .. } = self;
         event_loop.block_on(async {
             let adopted = worker.table();
-            let pool = adopted.pools.first().ok_or_else(|| io::Error::other("the table has no upstream"))?;
+            let pool = adopted.pool(0).ok_or_else(|| io::Error::other("the table has no upstream"))?;
             for _ in 0..count {
                 let mut tried = Tried::default();
                 let lease = pool

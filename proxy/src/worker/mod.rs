@@ -10,6 +10,7 @@
 //! whether it has drained. What a worker sees of them: the published table's generation, the order to drain, and the
 //! number of the listening sockets that it was handed.
 
+mod adopted;
 mod answer;
 mod body;
 mod buffers;
@@ -36,42 +37,32 @@ mod watch;
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     rc::Rc,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use self::{
+    adopted::{Pools, Splits},
     buffers::Buffers,
     deadline::Deadlines,
     doors::Doors,
     listener::Registered,
-    pool::{Bell, Pool},
+    pool::Bell,
     splice::Pipes,
 };
 use crate::{
     control::publish::Published,
     limits::TICK,
     observe::{AccessLogHandle, Counters, Outcome, Recorder, Slot},
-    route::{Action, Route, RouteTable, SplitState},
 };
 
+pub use adopted::Adopted;
 pub use handover::{Bound, Handover};
 pub use orders::{Order, Orders};
 
-/// How often idle upstream connections are looked over for age.
+/// How often idle upstream connections are looked over for age, and the record for routes that are gone.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
-
-/// A table as this worker uses it: with its own pools beside the table's upstreams.
-pub struct Adopted {
-    /// The table.
-    pub table: Arc<RouteTable>,
-    /// In the order of `table.upstreams`.
-    pub pools: Box<[Rc<Pool>]>,
-    /// Which upstream of a split is next, per route, in the order of `table.routes`.
-    pub splits: Box<[RefCell<SplitState>]>,
-}
 
 /// What is needed to start a worker. `Send`: it is made by the control thread.
 #[derive(Clone)]
@@ -102,7 +93,10 @@ pub struct Worker {
     pipes: Pipes,
     recorder: RefCell<Recorder>,
     adopted: RefCell<Rc<Adopted>>,
-    pools: RefCell<HashMap<u32, Rc<Pool>>>,
+    pools: RefCell<Pools>,
+    splits: Splits,
+    /// Routes have come or gone since the record was last freed of those that are gone.
+    routes_changed: Cell<bool>,
     bell: Arc<Bell>,
     order: Cell<Order>,
     doors: Doors,
@@ -119,8 +113,9 @@ pub struct Worker {
 impl Worker {
     fn new(setup: Setup, log: Option<AccessLogHandle>) -> Rc<Worker> {
         let recorder = Recorder::new(Arc::clone(&setup.slot), log);
-        let table = setup.published.load();
-        let empty = Adopted { table, pools: Box::default(), splits: Box::default() };
+        let bell = Arc::default();
+        let mut pools = Pools::new(&bell, setup.index as u32, setup.workers as u32);
+        let adopted = pools.adopt(setup.published.load(), None);
         let worker = Worker {
             epoll: setup.epoll,
             setup,
@@ -128,9 +123,12 @@ impl Worker {
             buffers: Buffers::default(),
             pipes: Pipes::default(),
             recorder: RefCell::new(recorder),
-            adopted: RefCell::new(Rc::new(empty)),
-            pools: RefCell::default(),
-            bell: Arc::default(),
+            adopted: RefCell::new(Rc::new(adopted)),
+            pools: RefCell::new(pools),
+            splits: Splits::default(),
+            // What a worker before this one has left may be of routes that are gone.
+            routes_changed: Cell::new(true),
+            bell,
             order: Cell::new(Order::Serve),
             doors: Doors::default(),
             connections: Cell::new(0),
@@ -139,7 +137,7 @@ impl Worker {
             date: RefCell::new((u64::MAX, [b' '; 29])),
             tick_time: Cell::new(Instant::now()),
         };
-        worker.adopt();
+        worker.counters().table_adoptions.inc();
         worker.tell_time();
         Rc::new(worker)
     }
@@ -156,26 +154,14 @@ impl Worker {
     #[cold]
     fn adopt(&self) {
         let table = self.setup.published.load();
-        let (index, workers) = (self.setup.index as u32, self.setup.workers as u32);
-        let mut pools = self.pools.borrow_mut();
-        let current = table.upstreams.iter().map(|upstream| match pools.get(&upstream.id) {
-            Some(pool) => {
-                pool.update(upstream, &self.bell, index, workers);
-                Rc::clone(pool)
-            }
-            None => Pool::new(upstream, &self.bell, index, workers),
-        });
-        let current: Box<[Rc<Pool>]> = current.collect();
-        let old = std::mem::take(&mut *pools);
-        *pools = table.upstreams.iter().map(|upstream| upstream.id).zip(current.iter().cloned()).collect();
-        for (id, pool) in old {
-            if !pools.contains_key(&id) {
-                pool.retire();
-            }
+        let before = Rc::clone(&self.adopted.borrow());
+        self.splits.adopt(&table.splits, &before.table.splits);
+        if !Arc::ptr_eq(&table.route_ids, &before.table.route_ids) {
+            self.routes_changed.set(true);
         }
         self.doors.renew(&table);
-        let splits = split_states(&table, &self.adopted.borrow());
-        *self.adopted.borrow_mut() = Rc::new(Adopted { table, pools: current, splits });
+        let adopted = self.pools.borrow_mut().adopt(table, Some(&before));
+        *self.adopted.borrow_mut() = Rc::new(adopted);
         self.counters().table_adoptions.inc();
     }
 
@@ -248,10 +234,11 @@ impl Worker {
             if now.duration_since(expired) >= EXPIRE_EVERY {
                 expired = now;
                 let counters = self.counters();
-                self.pools.borrow().values().for_each(|pool| pool.expire(counters, now));
+                self.pools.borrow().iter().for_each(|pool| pool.expire(counters, now));
                 if self.rested.take() > 0 {
                     give_memory_back();
                 }
+                self.forget_routes();
             }
             if self.cutting() && self.busy() == 0 {
                 return;
@@ -262,7 +249,7 @@ impl Worker {
     fn tick(&self, ticks: u32, late: Duration) {
         self.tell_time();
         let last = self.tick_time.replace(Instant::now());
-        self.pools.borrow().values().for_each(|pool| pool.watch(last));
+        self.pools.borrow().iter().for_each(|pool| pool.watch(last));
         self.deadlines.advance(ticks);
         let order = self.setup.orders.heard();
         if order > self.order.get() {
@@ -284,6 +271,15 @@ impl Worker {
         recorder.tick();
     }
 
+    /// Gives up what is recorded of routes that the table no longer has.
+    fn forget_routes(&self) {
+        if self.routes_changed.get() {
+            let adopted = Rc::clone(&self.adopted.borrow());
+            let done = self.recorder.borrow_mut().keep_routes(|id| adopted.table.has_route(id));
+            self.routes_changed.set(!done);
+        }
+    }
+
     /// What has to end before the worker can.
     fn busy(&self) -> u64 {
         self.connections.get() + self.accepting.get()
@@ -291,7 +287,7 @@ impl Worker {
 
     fn gauges(&self) {
         let (mut open, mut idle, mut waiting) = (0, 0, 0);
-        for pool in self.pools.borrow().values() {
+        for pool in self.pools.borrow().iter() {
             let size = pool.size();
             open += u64::from(size.0);
             idle += u64::from(size.1);
@@ -313,22 +309,6 @@ fn give_memory_back() {
     unsafe { libmimalloc_sys::mi_collect(false) };
 }
 
-/// Where `table`'s splits start: where they were in the table before, if they share as they did, and else anew.
-fn split_states(table: &RouteTable, before: &Adopted) -> Box<[RefCell<SplitState>]> {
-    let shares = |route: &Route, table: &RouteTable| match &route.action {
-        Action::Split(split) => Some(split.shares(&table.upstreams)),
-        _ => None,
-    };
-    let old = before.table.routes.iter().zip(&before.splits);
-    let old: HashMap<u32, _> =
-        old.filter_map(|(route, state)| Some((route.id, (shares(route, &before.table)?, state)))).collect();
-    let state = |route: &Route| match (shares(route, table), old.get(&route.id)) {
-        (Some(now), Some((then, state))) if now == *then => (*state).clone(),
-        _ => RefCell::default(),
-    };
-    table.routes.iter().map(state).collect()
-}
-
 /// Leaves the worker's record to its successor, or to the last report, however the worker ends: tasks that still
 /// wait, and the worker with them, are never dropped.
 struct LeftBehind(Rc<Worker>);
@@ -346,7 +326,7 @@ async fn keep_pools(worker: Rc<Worker>) {
     loop {
         worker.bell.rung().await;
         let counters = worker.counters();
-        worker.pools.borrow().values().for_each(|pool| pool.sweep(counters));
+        worker.pools.borrow().iter().for_each(|pool| pool.sweep(counters));
     }
 }
 

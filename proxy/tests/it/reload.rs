@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::harness::{
-    Client, Origin, Proxy, Setup, Wire,
+    Client, Origin, Proxy, Setup, Wire, eventually,
     replies::{GET, OK, get, ok},
 };
 
@@ -67,6 +67,23 @@ both_drivers! {
         proxy.await_log("reload: 2 routes in force");
         // Neither have the upstream's connections been lost.
         assert!(origin.connections() <= 2, "{}", origin.connections());
+    }
+
+    fn what_is_recorded_of_a_route_goes_with_it(driver) {
+        let origin = Origin::replies(&[ok("upstream")]);
+        let proxy = Proxy::start(driver, &to(&origin, &answers("gone", "soon")));
+        let mut client = proxy.connect();
+        assert_eq!((asks(&mut client, "/gone"), asks(&mut client, "/")), ("soon".into(), "upstream".into()));
+        let count = |route: &str| {
+            let name = "ringlane_route_duration_seconds_count";
+            let metrics = proxy.admin_get("/metrics").expect(200).text();
+            let lines: Vec<_> = metrics.lines().filter(|line| line.starts_with(name)).collect();
+            let found = lines.iter().find(|line| line.contains(&format!("\"{route}\"")));
+            found.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        };
+        assert_eq!((count("gone"), count("app")), (Some(1), Some(1)));
+        reload(&proxy, &to(&origin, ""));
+        eventually("it is given up", || (count("gone"), count("app")) == (None, Some(1)));
     }
 
     /// Canary of one in three: reloads must not have it begin with the same upstream again and again.

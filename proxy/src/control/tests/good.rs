@@ -5,13 +5,13 @@ use std::{path::PathBuf, time::Duration};
 use super::{AROUND, good};
 use crate::{
     control::{
-        Identities, Resolved,
+        Compiled, Identities, Resolved,
         base::{Base, Nothing},
         compile,
         config::{AccessLog, Action, Config, Driver, LogFormat, Route, Target, Upstream},
     },
     limits,
-    route::{PathPattern, ValuePattern, listener::Forwarded},
+    route::{PathPattern, RouteTable, ValuePattern, listener::Forwarded},
     upstream::Address,
 };
 
@@ -164,20 +164,22 @@ fn plain(config: &Config) -> String {
 #[test]
 fn what_keeps_its_name_keeps_its_identity() {
     let mut ids = Identities::new();
-    let mut table = |text: &str, generation| {
-        let table = compile(&good(text), &Resolved::new(), &mut ids, generation);
-        table.unwrap_or_else(|errors| panic!("{errors:?}"))
+    let mut compiled = |text: &str, generation, before: Option<&Compiled>| {
+        let compiled = compile(&good(text), &Resolved::new(), &mut ids, generation, before);
+        compiled.unwrap_or_else(|errors| panic!("{errors:?}"))
     };
-    let first = table(AROUND, 1);
+    let before = compiled(AROUND, 1, None);
     let changed = AROUND
         .replace("127.0.0.1:9000\"", "127.0.0.1:9001\", \"127.0.0.1:9000\"")
         .replace("\"web\"", "\"www\"");
-    let second = table(&changed, 2);
+    let after = compiled(&changed, 2, Some(&before));
+    let (first, second) = (before.table(), after.table());
+    let upstream = |table: &RouteTable| table.upstream(0).cloned().unwrap_or_else(|| panic!("no upstream"));
     assert_eq!((first.generation, second.generation), (1, 2));
-    assert_eq!(first.upstreams[0].id, second.upstreams[0].id);
-    assert_eq!(first.routes[0].id, second.routes[0].id);
+    assert_eq!(upstream(first).id, upstream(second).id);
+    assert_eq!(first.route_ids, second.route_ids);
     assert_ne!(first.listeners[0].id, second.listeners[0].id);
-    let (old, new) = (&first.upstreams[0].endpoints, &second.upstreams[0].endpoints);
+    let (old, new) = (&upstream(first).endpoints, &upstream(second).endpoints);
     assert_eq!((old[0].id, &*old[0].label), (new[1].id, "127.0.0.1:9000"));
     assert_ne!(old[0].id, new[0].id);
 }

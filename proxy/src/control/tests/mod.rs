@@ -9,6 +9,7 @@ mod good;
 mod json_schema;
 mod never_panics;
 mod resolving;
+mod upon;
 
 use super::config::{Config, parse_str};
 

@@ -5,14 +5,18 @@ use std::{
     collections::HashMap,
     io,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::good;
-use crate::control::{
-    Identities, Resolved, compile,
-    config::{Config, HostPort},
-    resolve::{resolve_all, update},
+use crate::{
+    control::{
+        Compiled, Identities, Resolved, compile,
+        config::{Config, HostPort},
+        resolve::{resolve_all, update},
+    },
+    upstream::Upstream,
 };
 
 const TWO_NAMES: &str = "\
@@ -40,20 +44,37 @@ fn run(config: &Config, resolved: &mut Resolved, due_at: Option<Instant>, answer
     runtime.block_on(update(config, resolved, due_at, lookup))
 }
 
-fn endpoints(config: &Config, resolved: &Resolved, ids: &mut Identities) -> Vec<(String, u32, u32)> {
-    let table = compile(config, resolved, ids, 1).unwrap_or_else(|errors| panic!("{errors:?}"));
-    table.upstreams[0].endpoints.iter().map(|it| (it.label.to_string(), it.weight, it.id)).collect()
+/// Tables, each compiled upon the one before.
+#[derive(Default)]
+struct Tables {
+    identities: Identities,
+    last: Option<Compiled>,
+}
+
+impl Tables {
+    fn upstream(&mut self, config: &Config, resolved: &Resolved) -> Arc<Upstream> {
+        let compiled = compile(config, resolved, &mut self.identities, 1, self.last.as_ref());
+        let compiled = compiled.unwrap_or_else(|errors| panic!("{errors:?}"));
+        let upstream = compiled.table().upstream(0).cloned();
+        self.last = Some(compiled);
+        upstream.unwrap_or_else(|| panic!("no upstream"))
+    }
+
+    fn endpoints(&mut self, config: &Config, resolved: &Resolved) -> Vec<(String, u32, u32)> {
+        let upstream = self.upstream(config, resolved);
+        upstream.endpoints.iter().map(|it| (it.label.to_string(), it.weight, it.id)).collect()
+    }
 }
 
 #[test]
 fn every_address_is_an_endpoint_and_a_failure_keeps_the_last() {
-    let (config, mut resolved, mut ids) = (good(TWO_NAMES), Resolved::new(), Identities::new());
+    let (config, mut resolved, mut tables) = (good(TWO_NAMES), Resolved::new(), Tables::default());
     let answers = Answers::default();
     answers
         .borrow_mut()
         .extend([("a.test", vec!["10.0.0.2", "10.0.0.1"]), ("b.test", vec!["10.0.0.2", "10.0.0.3"])]);
     assert!(run(&config, &mut resolved, None, &answers));
-    let first = endpoints(&config, &resolved, &mut ids);
+    let first = tables.endpoints(&config, &resolved);
     let labels: Vec<_> = first.iter().map(|(label, weight, _)| (label.as_str(), *weight)).collect();
     assert_eq!(labels, [("10.0.0.1:1", 1), ("10.0.0.2:1", 1), ("10.0.0.3:1", 2), ("10.0.0.9:1", 1)]);
 
@@ -64,15 +85,18 @@ fn every_address_is_an_endpoint_and_a_failure_keeps_the_last() {
     answers.borrow_mut().remove("a.test");
     answers.borrow_mut().insert("b.test", vec![]);
     assert!(!run(&config, &mut resolved, None, &answers));
-    assert_eq!(endpoints(&config, &resolved, &mut ids), first);
+    assert_eq!(tables.endpoints(&config, &resolved), first);
     let failures = resolved.failures();
     let told: Vec<_> = failures.iter().map(|it| (it.name.as_str(), it.reason.as_str(), it.kept)).collect();
     assert_eq!(told, [("a.test:1", "no such name", 2), ("b.test:1", "the name has no addresses", 2)]);
 
     answers.borrow_mut().insert("b.test", vec!["10.0.0.4"]);
     assert!(run(&config, &mut resolved, None, &answers));
-    let changed = endpoints(&config, &resolved, &mut ids);
+    let changed = tables.endpoints(&config, &resolved);
     assert_eq!(changed[..2], first[..2], "what stays keeps its identity");
+    // Another object of the same content, and the same answers: the same upstream.
+    let there = tables.upstream(&config, &resolved);
+    assert!(Arc::ptr_eq(&there, &tables.upstream(&good(TWO_NAMES), &resolved)));
     assert_eq!((changed[2].0.as_str(), resolved.failures().len()), ("10.0.0.4:1", 1));
 }
 
@@ -92,7 +116,7 @@ fn only_names_that_are_due_are_looked_up() {
     assert!(!run(&config, &mut resolved, Some(start + Duration::from_secs(1)), &answers), "nothing is due");
     assert!(run(&config, &mut resolved, Some(start + Duration::from_secs(5)), &answers));
     let labels = |resolved: &Resolved| -> Vec<String> {
-        endpoints(&config, resolved, &mut Identities::new()).into_iter().map(|(label, ..)| label).collect()
+        Tables::default().endpoints(&config, resolved).into_iter().map(|(label, ..)| label).collect()
     };
     assert_eq!(labels(&resolved), ["10.0.0.1:1", "10.0.0.8:1", "10.0.0.9:1"], "`a.test` was not due");
     assert!(run(&config, &mut resolved, Some(start + Duration::from_secs(60)), &answers));

@@ -64,6 +64,15 @@ impl Hasher for ByteHasher {
     }
 }
 
+/// The hash of one byte string, its length counted in.
+#[inline]
+pub(super) fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = ByteHasher::default();
+    hasher.write_usize(bytes.len());
+    hasher.write(bytes);
+    hasher.finish()
+}
+
 /// Up to 8 bytes as a number.
 #[inline]
 fn word(bytes: &[u8]) -> u64 {

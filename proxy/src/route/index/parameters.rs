@@ -9,7 +9,10 @@
 use std::collections::HashMap;
 
 use super::leaf::{Candidate, Search, Slot};
-use crate::route::parameters::{Segment, Segments};
+use crate::route::{
+    parameters::{Segment, Segments},
+    prepared::Prepared,
+};
 
 /// The layers, each opened for a pattern that did not fit into those before.
 #[derive(Default)]
@@ -33,7 +36,7 @@ impl Layer {
 impl Parameters {
     /// The first route whose path and other predicates are right.
     #[inline]
-    pub(super) fn find(&self, search: &Search<'_>) -> Option<u32> {
+    pub(super) fn find<'t>(&self, search: &Search<'t, '_>) -> Option<&'t Prepared> {
         match &*self.layers {
             [] => None,
             [only] => search.first(only.at(search.request.path)?),
@@ -44,12 +47,12 @@ impl Parameters {
 
 /// Tries the candidates of all layers in order of rank. Layers are asked again after each failure instead of keeping
 /// their answers, which would take a list of unknown length; failures are rare, and this allocates nothing.
-fn merge(layers: &[Layer], search: &Search<'_>) -> Option<u32> {
+fn merge<'t>(layers: &[Layer], search: &Search<'t, '_>) -> Option<&'t Prepared> {
     let mut rank = 0;
     loop {
-        let mut best: Option<Candidate> = None;
+        let mut best: Option<&Candidate> = None;
         for layer in layers {
-            let behind = |best: Candidate| {
+            let behind = |best: &Candidate| {
                 search.not_before(layer.first, 0).is_some_and(|first| best.rank < first.rank)
             };
             if best.is_some_and(behind) {
@@ -63,7 +66,7 @@ fn merge(layers: &[Layer], search: &Search<'_>) -> Option<u32> {
         }
         let best = best?;
         if search.accepts(best) {
-            return Some(best.route);
+            return Some(&best.route);
         }
         rank = best.rank + 1;
     }

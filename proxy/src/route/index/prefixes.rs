@@ -4,6 +4,7 @@ use super::{
     hash::ByteMap,
     leaf::{Search, Slot},
 };
+use crate::route::prepared::Prepared;
 
 /// Prefixes by their text, which begins with a slash, does not end with one, and is not empty.
 #[derive(Default)]
@@ -25,7 +26,7 @@ impl Prefixes {
 
     /// The first route whose prefix and other predicates are right, and the prefix's length.
     #[inline]
-    pub(super) fn find(&self, search: &Search<'_>) -> Option<(u32, usize)> {
+    pub(super) fn find<'t>(&self, search: &Search<'t, '_>) -> Option<(&'t Prepared, usize)> {
         let path = search.request.path.as_bytes();
         self.lengths.iter().find_map(|length| {
             let (prefix, rest) = path.split_at_checked(*length)?;

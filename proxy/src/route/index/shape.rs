@@ -3,64 +3,69 @@
 //! Hosts that are set up alike, as those of tenants are, have the same paths in the same order and other routes. They
 //! share an index, which stays in the caches where a thousand would not; only the leaves are their own.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
-use regex::Regex;
-
-use super::leaf::{Candidate, Slot};
-use crate::route::{parameters::Segments, path::PathPattern};
+use super::{
+    hash::ByteHasher,
+    leaf::{Candidate, Slot},
+};
+use crate::route::prepared::PathKey;
 
 /// The paths of a host, each once, by kind. Each has a slot, counted through the kinds in this order; all regexes
 /// together have one, because they are tried in the order of their routes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Shape {
     /// Paths without parameters, in matchit's syntax.
-    pub(super) exact: Vec<String>,
-    /// Paths with parameters, in the order of their first routes.
-    pub(super) parameters: Vec<Segments>,
-    pub(super) prefixes: Vec<String>,
+    pub(super) exact: Vec<Arc<str>>,
+    /// Paths with parameters, in matchit's syntax, in the order of their first routes.
+    pub(super) parameters: Vec<Arc<str>>,
+    pub(super) prefixes: Vec<Arc<str>>,
     /// One for each candidate, repeated when several routes have the same.
-    pub(super) regexes: Vec<String>,
+    pub(super) regexes: Vec<Arc<str>>,
     /// Whether there are routes for any path.
     pub(super) any: bool,
 }
 
 impl Shape {
-    /// Sorts candidates, which come in order, by path. Returns the candidates of each slot, and the regexes.
-    pub(super) fn of<'r>(
-        routes: &[(&'r PathPattern, Candidate)],
-    ) -> (Self, Vec<Vec<Candidate>>, Vec<&'r Regex>) {
-        let mut shape = Self::default();
-        let mut exact = Groups::default();
-        let mut parameters = Groups::default();
-        let mut prefixes = Groups::default();
+    /// Sorts candidates, which come in order, by path. Returns the candidates of each slot.
+    pub(super) fn of(routes: &[Candidate]) -> (Self, Vec<Vec<Candidate>>) {
+        let [mut exact, mut parameters, mut prefixes] =
+            [Groups::default(), Groups::default(), Groups::default()];
         let (mut regexes, mut regex, mut any) = (Vec::new(), Vec::new(), Vec::new());
-        for (path, candidate) in routes {
-            match path {
-                PathPattern::Exact(text) => {
-                    // A table's paths have been taken apart before.
-                    let Ok(segments) = Segments::parse(text) else { continue };
-                    let text = segments.normalised();
-                    if segments.is_literal() {
-                        exact.add(text.clone(), *candidate, || shape.exact.push(text));
-                    } else {
-                        parameters.add(text, *candidate, || shape.parameters.push(segments));
-                    }
+        for candidate in routes {
+            match &candidate.route.path {
+                PathKey::Exact(path) => exact.add(path, candidate),
+                PathKey::Parameters(path) => parameters.add(path, candidate),
+                PathKey::Prefix(prefix) => prefixes.add(prefix, candidate),
+                PathKey::Regex(one) => {
+                    regexes.push(Arc::clone(one));
+                    regex.push(candidate.clone());
                 }
-                PathPattern::Prefix(prefix) => {
-                    prefixes.add(prefix.to_string(), *candidate, || shape.prefixes.push(prefix.to_string()));
-                }
-                PathPattern::Regex(one) => {
-                    shape.regexes.push(one.as_str().to_owned());
-                    regexes.push(one);
-                    regex.push(*candidate);
-                }
-                PathPattern::Any => any.push(*candidate),
+                PathKey::Any => any.push(candidate.clone()),
             }
         }
-        shape.any = !any.is_empty();
-        let lists = [exact.lists, parameters.lists, prefixes.lists, vec![regex], vec![any]];
-        (shape, lists.into_iter().flatten().filter(|list| !list.is_empty()).collect(), regexes)
+        let shape = Self {
+            exact: exact.paths,
+            parameters: parameters.paths,
+            prefixes: prefixes.paths,
+            regexes,
+            any: !any.is_empty(),
+        };
+        let mut lists = exact.lists;
+        lists.extend(parameters.lists.into_iter().chain(prefixes.lists));
+        lists.extend([regex, any].into_iter().filter(|list| !list.is_empty()));
+        (shape, lists)
+    }
+
+    /// Equal for equal shapes.
+    pub(super) fn hash(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        Hash::hash(self, &mut hasher);
+        hasher.finish()
     }
 
     /// The first slot of the parameterised paths.
@@ -86,19 +91,21 @@ impl Shape {
 
 /// Candidates by path, in the order in which the paths were first seen.
 #[derive(Default)]
-struct Groups {
+struct Groups<'r> {
+    paths: Vec<Arc<str>>,
     lists: Vec<Vec<Candidate>>,
-    known: HashMap<String, usize>,
+    known: HashMap<&'r [u8], usize, BuildHasherDefault<ByteHasher>>,
 }
 
-impl Groups {
-    fn add(&mut self, path: String, candidate: Candidate, new: impl FnOnce()) {
-        match self.known.get(&path).and_then(|index| self.lists.get_mut(*index)) {
-            Some(list) => list.push(candidate),
+impl<'r> Groups<'r> {
+    fn add(&mut self, path: &'r Arc<str>, candidate: &Candidate) {
+        let next = self.lists.len();
+        let index = *self.known.entry(path.as_bytes()).or_insert(next);
+        match self.lists.get_mut(index) {
+            Some(list) => list.push(candidate.clone()),
             None => {
-                self.known.insert(path, self.lists.len());
-                self.lists.push(vec![candidate]);
-                new();
+                self.paths.push(Arc::clone(path));
+                self.lists.push(vec![candidate.clone()]);
             }
         }
     }

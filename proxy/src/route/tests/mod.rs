@@ -5,3 +5,4 @@ mod random;
 mod reference;
 mod spec;
 mod tables;
+mod upon;

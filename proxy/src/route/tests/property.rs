@@ -7,11 +7,11 @@ use super::{
     reference::{Reference, twins},
     spec::{Request, Spec, build},
 };
-use crate::route::{Outcome, RouteTable};
+use crate::route::{Built, Outcome};
 
 /// Builds a table, leaving out the later one of each pair of twins; twins are what the reference says, no more and no
 /// fewer.
-fn build_without_twins(mut specs: Vec<Spec>) -> (Vec<Spec>, RouteTable) {
+fn build_without_twins(mut specs: Vec<Spec>) -> (Vec<Spec>, Built) {
     loop {
         let errors = match build(&specs) {
             Ok(table) => {
@@ -30,9 +30,9 @@ fn build_without_twins(mut specs: Vec<Spec>) -> (Vec<Spec>, RouteTable) {
     }
 }
 
-fn check(specs: &[Spec], reference: &Reference<'_>, table: &RouteTable, request: &Request) {
+fn check(specs: &[Spec], reference: &Reference<'_>, table: &Built, request: &Request) {
     let view = request.view();
-    let got = table.select(&view).map(|selected| (selected.route.id as usize, selected.prefix_len));
+    let got = table.table().select(&view).map(|selected| (selected.route.id as usize, selected.prefix_len));
     let want = reference.select(request);
     assert_eq!(
         got,
@@ -44,7 +44,7 @@ fn check(specs: &[Spec], reference: &Reference<'_>, table: &RouteTable, request:
     let verdicts = table.explain(&view);
     assert_eq!(verdicts.len(), specs.len());
     for verdict in verdicts {
-        let id = table.routes[verdict.route].id as usize;
+        let id = verdict.route.id as usize;
         let won = want.is_some_and(|(winner, _)| winner == id);
         match verdict.outcome {
             Outcome::Won => assert!(won, "{id} did not win"),

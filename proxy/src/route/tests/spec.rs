@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::route::{
-    Action, BuildError, HostPattern, PathPattern, Predicates, RequestView, Respond, Route, RouteTable,
+    Action, BuildError, Built, HostPattern, PathPattern, Predicates, RequestView, Respond, Route,
     ValuePattern,
 };
 
@@ -108,9 +108,9 @@ pub(super) fn route(id: usize, predicates: Predicates) -> Route {
 }
 
 /// A table of `specs`, whose ids are their positions.
-pub(super) fn build(specs: &[Spec]) -> Result<RouteTable, Vec<BuildError>> {
+pub(super) fn build(specs: &[Spec]) -> Result<Built, Vec<BuildError>> {
     let routes = specs.iter().enumerate().map(|(id, spec)| spec.route(id)).collect();
-    RouteTable::build(1, routes, Vec::new(), Vec::new())
+    Built::new(1, routes, Vec::new(), Vec::new())
 }
 
 /// Any path.

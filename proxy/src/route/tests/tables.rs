@@ -3,15 +3,15 @@
 use http::Method;
 
 use super::spec::{Request, Spec, Want, any, build, exact, prefix, regex};
-use crate::route::{Outcome, RouteTable};
+use crate::route::{Built, Outcome, Route};
 
-fn table(specs: &[Spec]) -> RouteTable {
+fn table(specs: &[Spec]) -> Built {
     build(specs).expect("a table")
 }
 
 /// The position of the route that `request` gets.
-fn selected(table: &RouteTable, request: &Request) -> Option<usize> {
-    table.select(&request.view()).map(|selected| selected.route.id as usize)
+fn selected(built: &Built, request: &Request) -> Option<usize> {
+    built.table().select(&request.view()).map(|selected| selected.route.id as usize)
 }
 
 /// Each URL with the position of the route that a GET of it gets.
@@ -26,7 +26,7 @@ fn check(specs: &[Spec], cases: &[(&str, Option<usize>)]) {
 #[test]
 fn nothing_matches_nothing() {
     check(&[], &[("a.test/", None), ("/", None)]);
-    assert_eq!(table(&[]).explain(&Request::get("/").view()), []);
+    assert!(table(&[]).explain(&Request::get("/").view()).is_empty());
 }
 
 #[test]
@@ -166,7 +166,11 @@ fn prefix_lengths() {
     let table = table(&[prefix("/api/"), prefix("/"), exact("/exact")]);
     for (path, want) in [("/api", 4), ("/api/", 4), ("/api/x", 4), ("/apix", 0), ("/exact", 0)] {
         let request = Request::get(path);
-        assert_eq!(table.select(&request.view()).map(|selected| selected.prefix_len), Some(want), "{path}");
+        assert_eq!(
+            table.table().select(&request.view()).map(|selected| selected.prefix_len),
+            Some(want),
+            "{path}"
+        );
     }
 }
 
@@ -197,7 +201,7 @@ fn twins_are_refused_with_both_names() {
         (any().hosts(&["a.test", "b.test"]), any().hosts(&["B.TEST."])),
         (any().method(Method::GET).method(Method::PUT), any().method(Method::PUT).method(Method::GET)),
     ] {
-        let errors = build(&[exact("/other"), one, other]).expect_err("twins");
+        let errors = build(&[exact("/other"), one, other]).err().expect("twins");
         let [error] = &*errors else { panic!("{errors:?}") };
         assert_eq!(error.routes, [1, 2]);
         assert!(error.message.starts_with("routes \"r1\" and \"r2\" can never be told apart"), "{error}");
@@ -230,7 +234,7 @@ fn explanations() {
     let mut verdicts: Vec<(usize, Outcome)> = table
         .explain(&Request::get("example.com/api/x?v=1").view())
         .into_iter()
-        .map(|verdict| (table.routes[verdict.route].id as usize, verdict.outcome))
+        .map(|verdict| (verdict.route.id as usize, verdict.outcome))
         .collect();
     verdicts.sort_by_key(|(id, _)| *id);
     let lost = |reason: &str| Outcome::LostOn(reason.to_owned());
@@ -259,6 +263,6 @@ fn routes_are_in_order_of_precedence() {
         any().hosts(&["*.b.test", "b.test"]),
         exact("/a").hosts(&["*.a.test"]),
     ];
-    let ids: Vec<u32> = table(&specs).routes.iter().map(|route| route.id).collect();
+    let ids: Vec<u32> = table(&specs).by_precedence().iter().map(|route: &&Route| route.id).collect();
     assert_eq!(ids, [4, 5, 3, 2, 1, 0]);
 }

@@ -98,9 +98,9 @@ impl Pool {
     }
 
     fn expired(&self, connection: &Connection, now: Instant) -> bool {
-        let upstream = self.upstream.borrow();
-        now.saturating_duration_since(connection.idle_since) > upstream.pool.idle_timeout
-            || upstream.pool.max_age.is_some_and(|age| now.saturating_duration_since(connection.born) > age)
+        let settings = self.settings.borrow();
+        now.saturating_duration_since(connection.idle_since) > settings.pool.idle_timeout
+            || settings.pool.max_age.is_some_and(|age| now.saturating_duration_since(connection.born) > age)
     }
 
     /// Closes the idle connection that has waited longest at any endpoint, to make room for another endpoint's.

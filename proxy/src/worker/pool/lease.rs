@@ -41,7 +41,7 @@ impl Lease {
         connection.requests += 1;
         let pool = Rc::clone(&self.pool);
         let full = pool.idle.get() >= pool.idle_max.get() || pool.open.get() > pool.open_max.get();
-        let max_requests = pool.upstream.borrow().pool.max_requests;
+        let max_requests = pool.settings.borrow().pool.max_requests;
         if self.endpoint.removed.get() || full || max_requests.is_some_and(|max| connection.requests >= max) {
             self.connection = Some(connection);
             return;

@@ -36,7 +36,7 @@ impl Pool {
         let mut place = Place { pool: self, waiter: Rc::default(), used: false };
         self.waiters.borrow_mut().push_back(Rc::clone(&place.waiter));
         let started = Instant::now();
-        let wait = self.upstream.borrow().timeouts.queue;
+        let wait = self.settings.borrow().timeouts.queue;
         let mut watch_client = true;
         let granted = timer
             .within(

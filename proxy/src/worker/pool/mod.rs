@@ -26,13 +26,14 @@ use super::{Worker, deadline::Timer, socket::Socket};
 use crate::{
     error::Failure,
     limits::CONNECT_TRIES_MAX,
-    upstream::{Endpoint, Upstream, round_robin::RoundRobin, share},
+    upstream::{Address, PoolLimits, Upstream, UpstreamTimeouts, round_robin::RoundRobin, share},
 };
 
 /// What outlives a table for one endpoint.
 struct EndpointState {
-    endpoint: Endpoint,
-    /// The endpoint's label, in memory that no other core counts references to.
+    id: u32,
+    address: Address,
+    /// Its address as text.
     label: Rc<str>,
     idle: RefCell<VecDeque<Connection>>,
     alarm: Arc<Alarm>,
@@ -40,9 +41,15 @@ struct EndpointState {
     removed: Cell<bool>,
 }
 
-/// Everything one worker holds for one upstream. Keyed by the upstream's name across tables.
+/// What a pool keeps of what the table says. A copy: nothing of a table is held, and so freed, here.
+struct Settings {
+    pool: PoolLimits,
+    timeouts: UpstreamTimeouts,
+}
+
+/// Everything one worker holds for one upstream. Keyed by the upstream's identity across tables.
 pub struct Pool {
-    upstream: RefCell<Arc<Upstream>>,
+    settings: RefCell<Settings>,
     balancer: RefCell<RoundRobin>,
     endpoints: RefCell<Vec<Rc<EndpointState>>>,
     open: Cell<u32>,
@@ -78,7 +85,7 @@ impl Tried {
     fn failed(&mut self, endpoint: &EndpointState, failure: Failure) {
         let label = Rc::clone(&endpoint.label);
         let mut endpoints = self.vain.take().map(|vain| vain.endpoints).unwrap_or_default();
-        endpoints.push(endpoint.endpoint.id);
+        endpoints.push(endpoint.id);
         self.vain = Some(Box::new(Vain { endpoints, last: failure, label }));
     }
 
@@ -94,9 +101,9 @@ impl Tried {
 
 impl Pool {
     /// State for `upstream` on worker `index` of `workers`.
-    pub fn new(upstream: &Arc<Upstream>, bell: &Arc<Bell>, index: u32, workers: u32) -> Rc<Pool> {
+    pub fn new(upstream: &Upstream, bell: &Arc<Bell>, index: u32, workers: u32) -> Rc<Pool> {
         let pool = Rc::new(Pool {
-            upstream: RefCell::new(Arc::clone(upstream)),
+            settings: RefCell::new(Settings { pool: upstream.pool, timeouts: upstream.timeouts }),
             balancer: RefCell::new(RoundRobin::new(std::iter::empty(), index)),
             endpoints: RefCell::default(),
             open: Cell::new(0),
@@ -112,18 +119,19 @@ impl Pool {
     }
 
     /// Adopts what a new table says of this upstream; connections and cursors of what stays are kept.
-    pub fn update(&self, upstream: &Arc<Upstream>, bell: &Arc<Bell>, index: u32, workers: u32) {
+    pub fn update(&self, upstream: &Upstream, bell: &Arc<Bell>, index: u32, workers: u32) {
         let limits = &upstream.pool;
         self.open_max.set(share(limits.max_connections, workers, index));
         self.idle_max.set(share(limits.max_idle, workers, index));
         self.pending_max.set(share(limits.max_pending, workers, index));
         self.balancer.borrow_mut().adopt(&upstream.endpoints);
         let mut old: HashMap<u32, Rc<EndpointState>> =
-            self.endpoints.borrow_mut().drain(..).map(|state| (state.endpoint.id, state)).collect();
+            self.endpoints.borrow_mut().drain(..).map(|state| (state.id, state)).collect();
         let states = upstream.endpoints.iter().map(|endpoint| match old.remove(&endpoint.id) {
             Some(state) => state,
             None => Rc::new(EndpointState {
-                endpoint: endpoint.clone(),
+                id: endpoint.id,
+                address: endpoint.address.clone(),
                 label: Rc::from(&*endpoint.label),
                 idle: RefCell::default(),
                 alarm: Alarm::new(bell),
@@ -135,7 +143,7 @@ impl Pool {
             self.give_up(&state);
         }
         *self.endpoints.borrow_mut() = states;
-        *self.upstream.borrow_mut() = Arc::clone(upstream);
+        *self.settings.borrow_mut() = Settings { pool: upstream.pool, timeouts: upstream.timeouts };
     }
 
     /// Finds a connection for a request: an idle one, or a new one, or after a wait in line. `fresh` asks for a new one.
@@ -188,7 +196,7 @@ impl Pool {
         let endpoints = self.endpoints.borrow();
         let skip = |index: usize| {
             !tried.endpoints().is_empty()
-                && endpoints.get(index).is_none_or(|state| tried.endpoints().contains(&state.endpoint.id))
+                && endpoints.get(index).is_none_or(|state| tried.endpoints().contains(&state.id))
         };
         let picked = self.balancer.borrow_mut().pick(skip).and_then(|index| endpoints.get(index).cloned());
         picked.ok_or(tried.vain.as_ref().map_or(Failure::NoEndpoints, |vain| vain.last))
@@ -203,13 +211,11 @@ impl Pool {
         let endpoints = self.endpoints.borrow();
         let last = endpoints
             .iter()
-            .filter(|state| !tried.endpoints().contains(&state.endpoint.id))
+            .filter(|state| !tried.endpoints().contains(&state.id))
             .filter_map(|state| Some((state.idle.borrow().back()?.idle_since, state)))
             .max_by_key(|(since, _)| *since);
         match last {
-            Some((_, state)) if self.balancer.borrow_mut().swap(turn.endpoint.id, state.endpoint.id) => {
-                Rc::clone(state)
-            }
+            Some((_, state)) if self.balancer.borrow_mut().swap(turn.id, state.id) => Rc::clone(state),
             _ => turn,
         }
     }
@@ -226,10 +232,9 @@ impl Pool {
         let mut lease =
             Lease { pool: Rc::clone(self), endpoint, connection: None, reused: false, holds_place: true };
         let started = Instant::now();
-        let wait = self.upstream.borrow().timeouts.connect;
+        let wait = self.settings.borrow().timeouts.connect;
         worker.counters().upstream_connects.inc();
-        let result =
-            timer.within(wait, Socket::connect(&lease.endpoint.endpoint.address, worker.epoll)).await;
+        let result = timer.within(wait, Socket::connect(&lease.endpoint.address, worker.epoll)).await;
         let now = Instant::now();
         tried.connect_us += now.duration_since(started).as_micros() as u64;
         match result {
