@@ -36,7 +36,7 @@ pub use listener::Listener;
 pub use path::PathPattern;
 pub use pattern_error::PatternError;
 pub use predicate::{Predicates, ValuePattern};
-pub use prepared::Prepared;
+pub use prepared::{Prepared, asked_of};
 pub use redirect::Redirect;
 pub use rewrite::rewrite_target;
 pub use split::{Shares, Split, SplitState};
