@@ -93,8 +93,7 @@ impl Prepared {
 
     /// The hosts, `None` for a route without any.
     pub(super) fn hosts(&self) -> impl Iterator<Item = Option<&HostPattern>> {
-        let hosts = &self.route.predicates.hosts;
-        hosts.iter().map(Some).chain(hosts.is_empty().then_some(None))
+        hosts(&self.route.predicates)
     }
 
     /// All that is asked of a request, the host aside, in a form that is equal when the same is asked.
@@ -114,8 +113,12 @@ impl Deref for Prepared {
 /// What a route asks of a request, once for each of its hosts. Two routes that share one of these can't be told apart.
 pub fn asked_of(predicates: &Predicates) -> impl Iterator<Item = String> {
     let asked = asked(predicates);
+    hosts(predicates).map(move |host| format!("{host:?} {asked}"))
+}
+
+fn hosts(predicates: &Predicates) -> impl Iterator<Item = Option<&HostPattern>> {
     let any = predicates.hosts.is_empty().then_some(None);
-    predicates.hosts.iter().map(Some).chain(any).map(move |host| format!("{host:?} {asked}"))
+    predicates.hosts.iter().map(Some).chain(any)
 }
 
 /// Names of parameters and the order of lists do not count.
