@@ -12,7 +12,7 @@
 //! What stands further left or higher comes first; when nothing of a leaf is accepted the search goes on behind it.
 //! The cost depends on the request and on how many kinds of path its host has, not on the number of hosts or routes.
 
-mod hash;
+pub(crate) mod hash;
 mod hosts;
 mod leaf;
 mod parameters;
