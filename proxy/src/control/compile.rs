@@ -30,7 +30,9 @@ pub fn compile(
         .map(|it| Arc::new(Listener { id: identities.listener(&it.name), ..it.clone() }))
         .collect();
     let routes = config.routes.iter().map(|it| route(it, identities)).collect();
-    RouteTable::build(generation, routes, upstreams, listeners)
+    let mut table = RouteTable::build(generation, routes, upstreams, listeners)?;
+    table.rules = config.rules.clone();
+    Ok(table)
 }
 
 fn upstream(from: &config::Upstream, resolved: &Resolved, identities: &mut Identities) -> Upstream {

@@ -10,6 +10,7 @@ use tracing::level_filters::LevelFilter;
 use crate::{
     http::HeaderEdits,
     route::{Action, Listener, predicate::Predicates},
+    rule::Rules,
     upstream::{Address, Balance, PoolLimits, UpstreamTimeouts},
 };
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// In the order of the file.
     pub routes: Vec<Route>,
+    /// Compiled; `None`: there are none.
+    pub rules: Option<Arc<Rules>>,
     /// What is probably not what was meant, in the order of the file: for the log at start.
     pub warnings: Vec<ConfigError>,
     /// The same as JSON, in the config's own words, defaults filled in; see [`Config::masked`].

@@ -51,7 +51,14 @@ impl RouteTable {
         let index = build_index(&routes, &order)?;
         let mut given: Vec<Option<Route>> = routes.into_iter().map(Some).collect();
         let routes = order.given.iter().filter_map(|position| given.get_mut(*position)?.take()).collect();
-        Ok(Self { generation, routes, upstreams: upstreams.into(), listeners: listeners.into(), index })
+        Ok(Self {
+            generation,
+            routes,
+            upstreams: upstreams.into(),
+            listeners: listeners.into(),
+            rules: None,
+            index,
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use http::{HeaderMap, Method};
 use super::{action::Action, index::Index, listener::Listener, predicate::Predicates};
 use crate::{
     http::{HeaderEdits, RequestHead},
+    rule::Rules,
     upstream::Upstream,
 };
 
@@ -86,6 +87,8 @@ pub struct RouteTable {
     pub upstreams: Box<[Arc<Upstream>]>,
     /// Settings of each listener.
     pub listeners: Box<[Arc<Listener>]>,
+    /// What is asked of a request before it is routed; `None`: nothing.
+    pub rules: Option<Arc<Rules>>,
     /// Where `select` looks.
     pub(super) index: Index,
 }

@@ -153,9 +153,12 @@ fn what_is_in_force_reads_back() {
 }
 
 fn plain(config: &Config) -> String {
-    let Config { runtime, admin, log, access_log, shutdown_drain, listeners, upstreams, routes, .. } = config;
+    let Config {
+        runtime, admin, log, access_log, shutdown_drain, listeners, upstreams, routes, rules, ..
+    } = config;
+    let rules = rules.as_ref().map(|it| &it.rules);
     format!(
-        "{runtime:?} {admin:?} {log:?} {access_log:?} {shutdown_drain:?} {listeners:#?} {upstreams:#?} {routes:#?}"
+        "{runtime:?} {admin:?} {log:?} {access_log:?} {shutdown_drain:?} {listeners:#?} {upstreams:#?} {routes:#?} {rules:#?}"
     )
 }
 

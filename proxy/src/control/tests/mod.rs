@@ -2,6 +2,7 @@
 
 mod errors;
 mod errors_of_routes;
+mod errors_of_rules;
 mod files;
 mod good;
 mod json_schema;

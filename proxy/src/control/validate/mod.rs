@@ -7,6 +7,7 @@ mod headers;
 mod listeners;
 mod matches;
 mod routes;
+mod rules;
 mod upstreams;
 
 use std::collections::HashMap;
@@ -36,6 +37,7 @@ pub(crate) fn validate(root: &Root, cores: usize, findings: &mut Findings) -> Op
     }
     let upstreams = upstreams::validate(items(&root.upstreams), workers, findings);
     let routes = routes::validate(root, findings);
+    let rules = rules::validate(root, findings);
     admin_is_local(root, findings);
     if findings.has_errors() {
         return None;
@@ -54,6 +56,7 @@ pub(crate) fn validate(root: &Root, cores: usize, findings: &mut Findings) -> Op
         listeners: listeners?,
         upstreams: upstreams?,
         routes: routes?,
+        rules: rules?,
         warnings: Vec::new(),
         in_force: serde_json::Value::Null,
     })
