@@ -18,6 +18,7 @@ mod deadline;
 mod exchange;
 mod forward;
 mod listener;
+mod local;
 #[doc(hidden)]
 pub mod measure;
 mod orders;
