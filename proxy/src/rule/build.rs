@@ -73,6 +73,11 @@ impl Rules {
         Ok(Rules { rules: rules.into(), tags: tags.into(), expressions: expressions.into(), index })
     }
 
+    /// Whether any condition is about the client's address.
+    pub fn look_at_clients(&self) -> bool {
+        self.index.looks_at_clients()
+    }
+
     /// The tags of a word, by name.
     pub fn tag_names(&self, word: u64) -> impl Iterator<Item = &Arc<str>> {
         self.tags.iter().enumerate().filter(move |(place, _)| word >> place & 1 == 1).map(|(_, tag)| tag)

@@ -10,6 +10,7 @@ use super::{
     connection::{Client, drain, linger},
     forward::{self, Forward, Reply},
     local,
+    rules::{self, Said},
 };
 use crate::{
     error::Failure,
@@ -20,6 +21,7 @@ use crate::{
         Action,
         table::{RequestView, Selected},
     },
+    rule::End,
 };
 
 /// What is known of an exchange so far: filled in on the way, read once at its end.
@@ -42,10 +44,19 @@ pub struct Progress {
     pub phases: Phases,
     /// Time spent waiting for client and upstream, in microseconds.
     pub waited_us: u64,
+    /// What rules have said.
+    pub said: Said,
     /// How it ended, when not by a failure.
     pub termination: Termination,
     /// A response without a length is on its way to the client: only a reset tells that it was cut short.
     pub until_close: bool,
+}
+
+impl Progress {
+    /// Whether it ended with an answer that the client should have time to read.
+    fn is_answered(&self) -> bool {
+        matches!(self.termination, Termination::Ok | Termination::Denied)
+    }
 }
 
 /// Keeps the gauge of exchanges right and the record complete, however one ends.
@@ -86,6 +97,7 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
         attempts: 0,
         phases: Phases::default(),
         waited_us: 0,
+        said: Said::default(),
         termination: Termination::Ok,
         until_close: false,
     };
@@ -98,7 +110,7 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
     client.timer.cap(None);
     let (after, termination) = match result {
         Ok(true) => (After::Keep, progress.termination),
-        Ok(false) if progress.termination == Termination::Ok && !(reader.is_done() && buf.is_empty()) => {
+        Ok(false) if progress.is_answered() && !(reader.is_done() && buf.is_empty()) => {
             (After::Linger, progress.termination)
         }
         Ok(false) => (After::Close, progress.termination),
@@ -143,6 +155,13 @@ async fn run(
 ) -> Result<Reply, Failure> {
     #[cfg(debug_assertions)]
     crate::worker::injected_fault(head);
+    if let Some(rules) = &adopted.table.rules
+        && let Some(end) = rules::ask(client, head, rules, progress)
+    {
+        let End::Deny(respond) = end else { return Err(Failure::Dropped) };
+        progress.termination = Termination::Denied;
+        return Box::pin(local::deny(client, buf, head, reader, progress, respond)).await.map(Reply::sent);
+    }
     if let (Some(max), Some(length)) = (client.listener.request_body_bytes, reader.remaining())
         && length > max
     {
@@ -217,7 +236,7 @@ async fn fail(
     progress: &mut Progress,
     failure: Failure,
 ) -> After {
-    if progress.status != 0 || failure.client_is_gone() {
+    if progress.status != 0 || failure.is_silent() {
         // Part of a response is out. What the client has must not look whole.
         if progress.until_close {
             client.socket.reset_on_close();
@@ -253,6 +272,7 @@ fn record(
     phases.overhead_us = total_us.saturating_sub(waits);
     let table = &adopted.table;
     let route = progress.route.and_then(|index| table.routes.get(index)).map(|route| (route.id, &route.name));
+    let noted = table.rules.as_deref().map(|rules| rules::noted(rules, &progress.said, head));
     worker.record(&Outcome {
         listener: &client.listener.name,
         route,
@@ -272,6 +292,7 @@ fn record(
         response_bytes: progress.response_bytes,
         attempts: progress.attempts,
         phases: progress.phases,
+        rules: noted.as_ref(),
     });
 }
 
@@ -295,5 +316,6 @@ fn record_fault(client: &Client, head: &RequestHead, started: Instant) {
         response_bytes: 0,
         attempts: 0,
         phases: Phases { total_us, ..Phases::default() },
+        rules: None,
     });
 }

@@ -31,6 +31,24 @@ pub async fn redirect(
     local(client, buf, head, reader, progress, &answer).await
 }
 
+/// Answers with what a rule denies a request with.
+pub async fn deny(
+    client: &Client,
+    buf: &mut BytesMut,
+    head: &RequestHead,
+    reader: &mut BodyReader,
+    progress: &mut Progress,
+    respond: &Respond,
+) -> Result<bool, Failure> {
+    let answer = Answer {
+        status: respond.status,
+        fields: &[],
+        content_type: &respond.content_type,
+        body: &respond.body,
+    };
+    local(client, buf, head, reader, progress, &answer).await
+}
+
 /// Answers with what a route responds.
 pub async fn respond(
     client: &Client,

@@ -25,6 +25,7 @@ mod orders;
 mod pool;
 mod relay;
 mod response;
+mod rules;
 pub mod runtime;
 mod socket;
 mod splice;
@@ -96,6 +97,7 @@ pub struct Worker {
     buffers: Buffers,
     pipes: Pipes,
     recorder: RefCell<Recorder>,
+    rules: rules::Memory,
     adopted: RefCell<Rc<Adopted>>,
     pools: RefCell<HashMap<u32, Rc<Pool>>>,
     bell: Arc<Bell>,
@@ -120,6 +122,7 @@ impl Worker {
             buffers: Buffers::default(),
             pipes: Pipes::default(),
             recorder: RefCell::new(recorder),
+            rules: rules::Memory::default(),
             adopted: RefCell::new(Rc::new(empty)),
             pools: RefCell::default(),
             bell: Arc::default(),

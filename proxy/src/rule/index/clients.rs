@@ -54,6 +54,10 @@ impl Clients {
         clients
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.v4.lengths.is_empty() && self.v6.lengths.is_empty()
+    }
+
     #[inline]
     pub(super) fn mark(&self, client: IpAddr, found: &mut Found<'_>) {
         let Lengths { lengths, networks } = if client.is_ipv4() { &self.v4 } else { &self.v6 };

@@ -73,6 +73,11 @@ impl Found<'_> {
 }
 
 impl Index {
+    /// Whether any condition is about the client.
+    pub(super) fn looks_at_clients(&self) -> bool {
+        !self.clients.is_empty()
+    }
+
     /// Finds out what holds for `request`.
     pub(super) fn mark(&self, request: &Request<'_>, scratch: &mut Scratch) {
         let Scratch { marks, seen, name, value } = scratch;
