@@ -1,13 +1,19 @@
 //! `ringlane route`: which route a request takes, and why the others don't.
 
+use std::net::IpAddr;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, uri::Authority};
 
-use super::output::{dim, green, red, table};
+use super::{
+    output::{dim, green, red, table},
+    rules,
+};
 use crate::{
     control::{
         compile::compile, config::Config, describe::conditions, identities::Identities, resolve::Resolved,
     },
     route::{Action, Outcome, RequestView, RouteTable, Selected, rewrite_target},
+    rule::Request,
 };
 
 /// Routes that lost, of those listed: a table of thousands is cut.
@@ -74,7 +80,7 @@ pub(super) fn explain(
     config: &Config,
     method: &Method,
     target: &Target,
-    fields: &[(HeaderName, HeaderValue)],
+    (fields, client): (&[(HeaderName, HeaderValue)], Option<IpAddr>),
 ) -> Result<String, String> {
     let built = compile(config, &Resolved::new(), &mut Identities::new(), 0);
     let routes =
@@ -100,6 +106,15 @@ pub(super) fn explain(
     let query = target.query.as_ref().map_or(String::new(), |it| format!("?{it}"));
     let at = if authority.is_empty() { "no host".to_owned() } else { authority.clone() };
     text.push_str(&format!("{} {}{query} {}\n\n", method, target.path, dim(&format!("({at})"))));
+    let asked = Request {
+        client: client.map(|it| it.to_canonical()),
+        method,
+        host: &host,
+        path: &target.path,
+        query: target.query.as_deref(),
+        lines: &headers,
+    };
+    text.push_str(&config.rules.as_ref().map_or(String::new(), |rules| rules::met(rules, &asked)));
     text.push_str(&winner(config, &routes, &request, &target.scheme, &authority));
     text.push_str(&verdicts(config, &routes, &request));
     Ok(text)

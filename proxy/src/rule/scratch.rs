@@ -24,7 +24,7 @@ pub(super) struct Marks {
 }
 
 /// A set of small numbers.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 pub(super) struct Bits(Vec<u64>);
 
 impl Bits {
@@ -33,6 +33,13 @@ impl Bits {
     pub(super) fn clear(&mut self, count: usize) {
         self.0.clear();
         self.0.resize(count.div_ceil(64), 0);
+    }
+
+    /// Makes it the same as another, in the room that it has.
+    #[inline]
+    pub(super) fn copy_from(&mut self, other: &Bits) {
+        self.0.clear();
+        self.0.extend_from_slice(&other.0);
     }
 
     /// Adds a number; true: it was not in it.

@@ -82,7 +82,7 @@ impl Index {
     pub(super) fn mark(&self, request: &Request<'_>, scratch: &mut Scratch) {
         let Scratch { marks, seen, name, value } = scratch;
         marks.holds.clear(self.conditions);
-        marks.asked.clone_from(&self.rules.always);
+        marks.asked.copy_from(&self.rules.always);
         let mut found = Found { marks, rules: &self.rules };
         if let Some(client) = request.client {
             self.clients.mark(client, &mut found);
