@@ -7,6 +7,7 @@
 //! cargo bench -p ringlane-bench --bench micro -- list         the names of all cases
 //! cargo bench -p ringlane-bench --bench micro -- wall NAME    one case by criterion, or all that contain NAME
 //! cargo bench -p ringlane-bench --bench micro -- instructions NAME    the same, counted
+//! cargo bench -p ringlane-bench --bench micro -- tail         percentiles of asking a thousand rules
 //! ```
 //!
 //! Three measures: nanoseconds (criterion; they depend on the machine and on who else uses it), instructions (valgrind;
@@ -35,6 +36,7 @@ mod pool;
 mod report;
 mod route;
 mod rules;
+mod rules_asked;
 mod sources;
 mod tables;
 mod wall;
@@ -64,6 +66,10 @@ fn main() -> ExitCode {
         // What valgrind runs.
         ["counted", part] => {
             instructions::run(&matching(part));
+            Ok(())
+        }
+        ["tail"] => {
+            rules_asked::print_tail();
             Ok(())
         }
         ["guard"] => guard::check(&ours()),
