@@ -81,7 +81,8 @@ fn value(out: &mut Vec<u8>, value: &[u8]) {
     for chunk in kept.utf8_chunks() {
         escaped(out, chunk.valid().as_bytes());
         // What is cut in the middle of a character is cut before it.
-        if !chunk.invalid().is_empty() && !(kept.len() < value.len() && kept.ends_with(chunk.invalid())) {
+        let cut = kept.len() < value.len() && kept.ends_with(chunk.invalid());
+        if !(chunk.invalid().is_empty() || cut) {
             out.extend_from_slice("\u{FFFD}".as_bytes());
         }
     }
