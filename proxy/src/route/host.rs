@@ -5,7 +5,7 @@ use std::{fmt, net::Ipv6Addr};
 use super::pattern_error::PatternError;
 
 /// Bytes of a name without its trailing dot, RFC 1035 section 2.3.4.
-const NAME_BYTES_MAX: usize = 253;
+pub(crate) const NAME_BYTES_MAX: usize = 253;
 /// Bytes of one label, RFC 1035 section 2.3.4.
 const LABEL_BYTES_MAX: usize = 63;
 
@@ -149,7 +149,7 @@ fn labels(text: &str, name: &str) -> Result<(), PatternError> {
 
 /// A request's host made comparable: lower case and without one trailing dot. Nothing is allocated, and nothing is
 /// copied unless a letter is upper case, which no browser sends.
-pub(crate) struct HostName<'a> {
+pub(super) struct HostName<'a> {
     given: &'a [u8],
     lowered: Option<[u8; NAME_BYTES_MAX]>,
 }
@@ -157,7 +157,7 @@ pub(crate) struct HostName<'a> {
 impl<'a> HostName<'a> {
     /// Normalises `host`. A host longer than any name has no equal in a table; it becomes the empty host.
     #[inline]
-    pub(crate) fn new(host: &'a str) -> Self {
+    pub(super) fn new(host: &'a str) -> Self {
         let bytes = host.as_bytes();
         let bytes = bytes.strip_suffix(b".").unwrap_or(bytes);
         if bytes.len() > NAME_BYTES_MAX {
@@ -175,7 +175,7 @@ impl<'a> HostName<'a> {
 
     /// The normalised host.
     #[inline]
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    pub(super) fn as_bytes(&self) -> &[u8] {
         match &self.lowered {
             None => self.given,
             Some(lowered) => lowered.get(..self.given.len()).unwrap_or_default(),

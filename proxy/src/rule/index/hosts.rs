@@ -2,7 +2,7 @@
 
 use super::{Found, fixed};
 use crate::{
-    route::{HostPattern, host::HostName, index::hash::ByteMap},
+    route::{HostPattern, host::NAME_BYTES_MAX, index::hash::ByteMap},
     rule::condition::Condition,
 };
 
@@ -33,12 +33,18 @@ impl Hosts {
     }
 
     #[inline]
-    pub(super) fn mark(&self, host: &str, found: &mut Found<'_>) {
+    pub(super) fn mark(&self, host: &str, lowered: &mut Vec<u8>, found: &mut Found<'_>) {
         if self.exact.is_empty() && self.wildcard.is_empty() {
             return;
         }
-        let host = HostName::new(host);
         let host = host.as_bytes();
+        let host = host.strip_suffix(b".").unwrap_or(host);
+        lowered.clear();
+        // What is longer than any name has no equal.
+        if host.len() <= NAME_BYTES_MAX {
+            lowered.extend(host.iter().map(u8::to_ascii_lowercase));
+        }
+        let host = lowered.as_slice();
         if let Some(conditions) = self.exact.get(host) {
             found.all_hold(conditions);
         }

@@ -87,7 +87,7 @@ impl Index {
         if let Some(client) = request.client {
             self.clients.mark(client, &mut found);
         }
-        self.hosts.mark(request.host, &mut found);
+        self.hosts.mark(request.host, name, &mut found);
         self.paths.mark(request.path, &mut found);
         if !self.methods.is_empty()
             && let Some(conditions) = self.methods.get(request.method.as_str().as_bytes())

@@ -59,6 +59,16 @@ fn no_address_is_in_no_network() {
 }
 
 #[test]
+fn a_host_longer_than_any_name_is_none() {
+    let hosts = |text: &str| Condition::Hosts([HostPattern::parse(text).expect(text)].into());
+    let rules = Rules::build(vec![rule(0, hosts("*.test"), None)], Vec::new()).expect("rules");
+    for (bytes, want) in [(253, [0].as_slice()), (254, &[])] {
+        let host = format!("{}.TEST.", "a".repeat(bytes - 5));
+        assert_eq!(places(&rules, &Asked { host, ..get("/") }), want);
+    }
+}
+
+#[test]
 fn a_thousand_patterns_with_and_without_a_literal() {
     let regex = |text: String| Condition::Path(PathPattern::regex(&text).expect("a regex"));
     let patterns = (0..500).map(|i| regex(format!("/t{i:03}/.*/x[0-9]+")));
