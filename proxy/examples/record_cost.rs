@@ -62,6 +62,7 @@ fn measure(recorder: &mut Recorder, routes: &[Arc<str>], with_queue: bool) -> f6
                     response_bytes: 4096,
                     attempts: 1,
                     phases,
+                    rules: None,
                 }));
             }
             (cpu_nanos() - started) / PER_ROUND as f64

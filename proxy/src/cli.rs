@@ -5,6 +5,7 @@
 mod check;
 mod explain;
 mod output;
+mod rules;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -67,7 +68,7 @@ enum Command {
     Run(ConfigFile),
     /// Check a config without running it: every error with its line, or a summary
     Check(ConfigFile),
-    /// Show which route a request takes, and why the others don't
+    /// Show which rules a request meets, which route it takes, and why the others don't
     Route(RouteArgs),
     /// Check this machine: kernel, io_uring, limits, cores; and what to change
     Doctor,
@@ -105,6 +106,9 @@ struct RouteArgs {
     /// A header field of the request; can be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = explain::parse_header)]
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// The client's address, for rules that ask for it; without it as from a unix socket
+    #[arg(long, value_name = "ADDRESS")]
+    client: Option<std::net::IpAddr>,
 }
 
 /// Does what the command line says.
@@ -126,7 +130,7 @@ fn dispatch(cli: Cli) -> ExitCode {
             with_config(&config, |config_read| print(&check::summary(&config, &config_read)))
         }
         Command::Route(args) => with_config(&args.config, |config| {
-            match explain::explain(&config, &args.method, &args.url, &args.headers) {
+            match explain::explain(&config, &args.method, &args.url, (&args.headers, args.client)) {
                 Ok(text) => print(&text),
                 Err(message) => fail(EXIT_OURS, &message),
             }

@@ -26,6 +26,9 @@ pub enum Failure {
     /// The listener has as many connections as it may.
     #[error("too many connections")]
     ListenerFull,
+    /// A rule wants the connection closed without an answer.
+    #[error("a rule drops the request")]
+    Dropped,
     /// No route matches.
     #[error("no route matches")]
     NoRoute,
@@ -79,6 +82,7 @@ impl Failure {
             Failure::BodyTooLarge => Termination::RequestRefused(Refusal::BodyTooLarge),
             Failure::ClientGone => Termination::ClientAborted,
             Failure::ClientSlow(wait) => Termination::ClientTimeout(wait),
+            Failure::Dropped => Termination::Dropped,
             Failure::NoRoute => Termination::NotFound,
             Failure::NoEndpoints => Termination::NoEndpoint,
             Failure::QueueFull | Failure::ListenerFull => Termination::QueueFull,
@@ -93,8 +97,11 @@ impl Failure {
         }
     }
 
-    /// Whether nobody is left to answer.
-    pub fn client_is_gone(self) -> bool {
-        matches!(self, Failure::ClientGone | Failure::ClientSlow(ClientWait::ResponseWrite))
+    /// Whether no answer is sent: nobody is left to read it, or none is to be given.
+    pub fn is_silent(self) -> bool {
+        matches!(
+            self,
+            Failure::ClientGone | Failure::ClientSlow(ClientWait::ResponseWrite) | Failure::Dropped
+        )
     }
 }

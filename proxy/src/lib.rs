@@ -6,6 +6,8 @@
 //!  listener -> connection -> http (head, strict rules)         file -> raw -> validate -> Config
 //!                 |            |                                                 | names resolved
 //!                 |            v                                                 v
+//!                 |          rule (may it go on?)                                |
+//!                 |            v                                                 v
 //!                 |          route (which route?) <--- adopt ---- publish <- compile -> RouteTable
 //!                 v            |
 //!              exchange -> forward -> pool -> upstream (which endpoint?)
@@ -20,6 +22,7 @@
 //! - [`limits`]: every built-in bound.
 //! - [`http`]: bytes to values and back. Pure.
 //! - [`route`]: which route serves a request. Pure and immutable.
+//! - [`rule`]: what is done about a request before it is routed. Pure and immutable.
 //! - [`upstream`]: which endpoint serves it. Pure.
 //! - [`error`]: what can go wrong, and on whose side.
 //! - [`worker`]: one core and all it owns; the only place that does input and output for clients and upstreams.
@@ -38,6 +41,7 @@ pub mod http;
 pub mod limits;
 pub mod observe;
 pub mod route;
+pub mod rule;
 pub mod server;
 pub mod upstream;
 pub mod worker;

@@ -68,3 +68,23 @@ pub const ROUTE_REGEX_BYTES_MAX: usize = 1024 * 1024;
 pub const PATH_PARAMETERS_MAX: usize = 16;
 
 const _: () = assert!(PATH_PARAMETERS_MAX <= 25);
+
+/// Rules of one config.
+pub const RULES_MAX: usize = 10_000;
+/// How deep `all`, `any` and `not` of a rule may be nested.
+pub const RULE_DEPTH_MAX: usize = 8;
+/// Conditions of one rule, nested ones and each `all`, `any` and `not` included.
+pub const RULE_CONDITIONS_MAX: usize = 256;
+/// Conditions of all rules together: each is a bit that is cleared for every request.
+pub const RULE_CONDITIONS_TOTAL_MAX: usize = 65_536;
+/// Networks in the `client` lists of all rules together.
+pub const RULE_NETWORKS_TOTAL_MAX: usize = 262_144;
+/// Distinct tags of one config: those of a request are the bits of one word.
+pub const RULE_TAGS_MAX: usize = 64;
+/// Header fields that one rule adds to a line of the access log.
+pub const RULE_LOG_HEADERS_MAX: usize = 16;
+/// Rules, and tags, that one worker counts by name in its life; what comes later is counted together.
+pub const RULE_COUNTERS_MAX: usize = 16_384;
+
+const _: () = assert!(RULE_TAGS_MAX <= u64::BITS as usize);
+const _: () = assert!(RULES_MAX <= RULE_COUNTERS_MAX);

@@ -67,6 +67,7 @@ fn record(recorder: &mut Recorder, routes: &[Arc<str>], count: u64) {
                 total_us,
                 overhead_us: n % 50,
             },
+            rules: None,
         });
         if n % 100 == 0 {
             recorder.tick();

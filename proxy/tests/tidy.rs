@@ -12,11 +12,12 @@ use std::{
 const LINES_MAX: usize = 400;
 
 /// Each folder (or file) with the crate's modules that it may name.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("limits.rs", &[]),
     ("http", &["limits"]),
     ("upstream", &["limits"]),
-    ("route", &["http", "upstream", "limits"]),
+    ("route", &["http", "upstream", "limits", "rule::Rules"]),
+    ("rule", &["http", "route", "limits"]),
     ("error.rs", &["http", "observe"]),
     ("observe", &["limits", "error", "upstream"]),
     (
@@ -24,6 +25,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
         &[
             "http",
             "route",
+            "rule",
             "upstream",
             "error",
             "limits",
@@ -33,8 +35,8 @@ const MAY_USE: [(&str, &[&str]); 9] = [
             "worker",
         ],
     ),
-    ("control", &["http", "route", "upstream", "observe", "limits", "control", "error", "VERSION"]),
-    ("cli", &["control", "doctor", "server", "http", "route", "cli", "VERSION", "upstream"]),
+    ("control", &["http", "route", "rule", "upstream", "observe", "limits", "control", "error", "VERSION"]),
+    ("cli", &["control", "doctor", "server", "http", "route", "rule", "cli", "VERSION", "upstream"]),
 ];
 
 /// Words that must stay in one place: what, where it may stand, why.

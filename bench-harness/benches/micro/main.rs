@@ -8,6 +8,7 @@
 //! cargo bench -p ringlane-bench --bench micro -- wall NAME    one case by criterion, or all that contain NAME
 //! cargo bench -p ringlane-bench --bench micro -- instructions NAME    the same, counted
 //! cargo bench -p ringlane-bench --bench micro -- changes              many changes of one route: time and memory
+//! cargo bench -p ringlane-bench --bench micro -- tail         percentiles of asking a thousand rules
 //! ```
 //!
 //! Three measures: nanoseconds (criterion; they depend on the machine and on who else uses it), instructions (valgrind;
@@ -37,6 +38,7 @@ mod pool;
 mod report;
 mod route;
 mod rules;
+mod rules_asked;
 mod sources;
 mod tables;
 mod wall;
@@ -74,6 +76,10 @@ fn main() -> ExitCode {
         // What valgrind runs.
         ["counted", part] => {
             instructions::run(&matching(part));
+            Ok(())
+        }
+        ["tail"] => {
+            rules_asked::print_tail();
             Ok(())
         }
         ["guard"] => guard::check(&ours()),

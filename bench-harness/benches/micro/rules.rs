@@ -9,7 +9,7 @@ use ringlane::route::{PathPattern, Predicates, RequestView};
 use crate::{
     case::{Case, OURS},
     old::rules::{Cached, per_request, precompiled},
-    tables,
+    rules_asked, tables,
 };
 
 fn pattern(i: usize) -> String {
@@ -79,5 +79,5 @@ pub fn cases() -> Vec<Case> {
             case(count, OURS, 512, |patterns| ours(&patterns)),
         ]
     });
-    sizes.collect()
+    sizes.chain(rules_asked::cases()).collect()
 }

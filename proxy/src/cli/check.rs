@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::output::{dim, green, table};
+use super::{
+    output::{dim, green, table},
+    rules,
+};
 use crate::control::{
     compile::compile,
     config::{AccessLog, Config, Driver, Target, address_text},
@@ -21,6 +24,7 @@ pub(super) fn summary(path: &Path, config: &Config) -> String {
     text.push_str(&process(config));
     text.push_str(&listeners(config));
     text.push_str(&upstreams(config));
+    text.push_str(&config.rules.as_ref().map_or(String::new(), |it| rules::listed(it)));
     text.push_str(&routes(config));
     text
 }

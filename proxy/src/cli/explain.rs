@@ -1,8 +1,13 @@
 //! `ringlane route`: which route a request takes, and why the others don't.
 
+use std::net::IpAddr;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, uri::Authority};
 
-use super::output::{dim, green, red, table};
+use super::{
+    output::{dim, green, red, table},
+    rules,
+};
 use crate::{
     control::{
         compile::compile,
@@ -12,6 +17,7 @@ use crate::{
         resolve::Resolved,
     },
     route::{Built, Outcome, RequestView, RouteTable, rewrite_target},
+    rule::Request,
 };
 
 /// Routes that lost, of those listed: a table of thousands is cut.
@@ -78,7 +84,7 @@ pub(super) fn explain(
     config: &Config,
     method: &Method,
     target: &Target,
-    fields: &[(HeaderName, HeaderValue)],
+    (fields, client): (&[(HeaderName, HeaderValue)], Option<IpAddr>),
 ) -> Result<String, String> {
     let built = compile(config, &Resolved::new(), &mut Identities::new(), 0, None);
     let compiled =
@@ -104,6 +110,15 @@ pub(super) fn explain(
     let query = target.query.as_ref().map_or(String::new(), |it| format!("?{it}"));
     let at = if authority.is_empty() { "no host".to_owned() } else { authority.clone() };
     text.push_str(&format!("{} {}{query} {}\n\n", method, target.path, dim(&format!("({at})"))));
+    let asked = Request {
+        client: client.map(|it| it.to_canonical()),
+        method,
+        host: &host,
+        path: &target.path,
+        query: target.query.as_deref(),
+        lines: &headers,
+    };
+    text.push_str(&config.rules.as_ref().map_or(String::new(), |rules| rules::met(rules, &asked)));
     text.push_str(&winner(config, compiled.table(), &request, &target.scheme, &authority));
     text.push_str(&verdicts(config, compiled.built(), &request));
     Ok(text)

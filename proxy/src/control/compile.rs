@@ -53,7 +53,13 @@ pub fn compile(
     let upstreams = Upstreams::compile(config, resolved, identities, before.map(|it| &it.upstreams));
     let routes = routes(config, upstreams.places(), identities, before);
     let listeners = listeners(config, identities, before);
-    let parts = Parts { generation, routes, upstreams: Arc::clone(upstreams.list()), listeners };
+    let parts = Parts {
+        generation,
+        routes,
+        upstreams: Arc::clone(upstreams.list()),
+        listeners,
+        rules: config.rules.clone(),
+    };
     let built = Built::upon(before.map(|it| &it.built), parts)?;
     Ok(Compiled { built, routes: config.routes.clone(), upstreams })
 }

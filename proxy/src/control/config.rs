@@ -14,6 +14,7 @@ use tracing::level_filters::LevelFilter;
 use crate::{
     http::HeaderEdits,
     route::{Listener, Redirect, Respond, predicate::Predicates},
+    rule::Rules,
     upstream::{Address, Balance, PoolLimits, UpstreamTimeouts},
 };
 
@@ -61,6 +62,8 @@ pub struct Config {
     pub upstreams: Vec<Arc<Upstream>>,
     /// In the order of the file; shared as upstreams are.
     pub routes: Vec<Arc<Route>>,
+    /// Compiled; `None`: there are none.
+    pub rules: Option<Arc<Rules>>,
     /// What is probably not what was meant, in the order of the file: for the log at start.
     pub warnings: Vec<ConfigError>,
     /// How changes are taken in.
@@ -253,7 +256,7 @@ impl std::fmt::Display for Driver {
 impl Config {
     /// All but its routes and upstreams.
     pub(super) fn without_objects(&self) -> Config {
-        let Config { runtime, admin, etcd, log, access_log, control, warnings, written, .. } = self;
+        let Config { runtime, admin, etcd, log, access_log, control, rules, warnings, written, .. } = self;
         Config {
             runtime: runtime.clone(),
             admin: admin.clone(),
@@ -264,6 +267,7 @@ impl Config {
             listeners: self.listeners.clone(),
             upstreams: Vec::new(),
             routes: Vec::new(),
+            rules: rules.clone(),
             warnings: warnings.clone(),
             control: control.clone(),
             written: Arc::clone(written),

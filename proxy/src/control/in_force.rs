@@ -16,7 +16,7 @@ use super::{
 pub(super) const MASKED: &str = "***";
 
 /// Header fields and query parameters whose values are credentials.
-fn is_secret(name: &str) -> bool {
+pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let whole = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
     let parts = ["token", "secret", "password", "passwd", "api-key", "api_key", "apikey", "credential"];
@@ -42,6 +42,11 @@ fn settings(config: &Config) -> Json {
     shown.as_object_mut().and_then(|it| it.shift_remove("include"));
     if let Some(workers) = shown.pointer_mut("/runtime/workers") {
         *workers = config.runtime.workers.into();
+    }
+    for rule in shown.get_mut("rules").and_then(Json::as_array_mut).into_iter().flatten() {
+        if let Some(conditions) = rule.get_mut("match") {
+            mask_conditions(conditions);
+        }
     }
     shown
 }
@@ -81,6 +86,21 @@ pub(super) fn route(written: &str) -> Json {
 fn filled<T: Section>(written: &str) -> Json {
     let written = serde_json::from_str(written).unwrap_or_default();
     T::in_force(Document::from_json(&written, 0).root())
+}
+
+/// Masks what a rule asks for of fields and parameters that are secret, however deep.
+fn mask_conditions(conditions: &mut Json) {
+    for key in ["headers", "query"] {
+        if let Some(table) = conditions.get_mut(key).and_then(Json::as_object_mut) {
+            table.iter_mut().filter(|(name, _)| is_secret(name)).for_each(|(_, value)| mask(value));
+        }
+    }
+    for key in ["all", "any"] {
+        conditions.get_mut(key).and_then(Json::as_array_mut).into_iter().flatten().for_each(mask_conditions);
+    }
+    if let Some(inner) = conditions.get_mut("not") {
+        mask_conditions(inner);
+    }
 }
 
 /// Keeps what a condition asks (`present`), hides what it asks for.

@@ -17,6 +17,9 @@ pub fn schema() -> Json {
     let paths = [["path", "path_prefix"], ["path", "path_regex"], ["path_prefix", "path_regex"]];
     let two_paths: Vec<Json> = paths.iter().map(|pair| json!({ "required": pair })).collect();
     schema["definitions"]["Match"]["not"] = json!({ "anyOf": two_paths });
+    let rule = &mut schema["definitions"]["Rule"];
+    rule["anyOf"] = one_of(&["deny", "drop", "log", "tag"]).into();
+    rule["not"] = json!({ "required": ["deny", "drop"] });
     schema["definitions"]["ValueTable"]["oneOf"] = one_of(&["present", "regex"]).into();
     schema
 }

@@ -25,6 +25,7 @@ use super::{
     histogram::{Histograms, PhaseHistograms, ROUTE_DIGITS, RouteHistograms},
     merged::Merged,
     metrics::{Counters, Process},
+    named_counts::NamedCounts,
 };
 
 /// How long one poll of the slots sleeps: well below a tick, so that a report takes little longer than one.
@@ -43,6 +44,10 @@ pub struct Snapshot {
     pub routes: Vec<RouteHistograms>,
     /// Routes that had no histogram of their own.
     pub other: PhaseHistograms<u32>,
+    /// Matches by rule.
+    pub rules: NamedCounts,
+    /// Requests by tag.
+    pub tags: NamedCounts,
 }
 
 impl Snapshot {
@@ -53,6 +58,8 @@ impl Snapshot {
             process: from.process.clone(),
             routes: Vec::with_capacity(from.routes.len()),
             other: PhaseHistograms::new(ROUTE_DIGITS),
+            rules: NamedCounts::default(),
+            tags: NamedCounts::default(),
         }
     }
 
@@ -63,6 +70,8 @@ impl Snapshot {
         let complete = self.routes.len() == from.routes.len();
         if complete {
             self.other = from.other.clone();
+            self.rules = from.rules.clone();
+            self.tags = from.tags.clone();
         }
         complete
     }

@@ -11,7 +11,7 @@ use std::{
 
 use hdrhistogram::{Counter, Histogram};
 
-use super::outcome::Phases;
+use super::{named_counts::NamedCounts, outcome::Phases};
 use crate::limits::ROUTE_HISTOGRAMS_MAX;
 
 /// The longest time told apart, one hour; what took longer counts as this.
@@ -136,6 +136,10 @@ pub struct Histograms {
     pub(super) routes: Vec<RouteHistograms>,
     /// Routes beyond `ROUTE_HISTOGRAMS_MAX`, together.
     pub(super) other: PhaseHistograms<u32>,
+    /// How often each rule matched.
+    pub(super) rules: NamedCounts,
+    /// How many requests had each tag.
+    pub(super) tags: NamedCounts,
     /// Places in `routes` by id.
     places: HashMap<u32, u32, BuildHasherDefault<IdHasher>>,
 }
@@ -146,6 +150,8 @@ impl Default for Histograms {
             process: PhaseHistograms::new(PROCESS_DIGITS),
             routes: Vec::new(),
             other: PhaseHistograms::new(ROUTE_DIGITS),
+            rules: NamedCounts::default(),
+            tags: NamedCounts::default(),
             places: HashMap::default(),
         }
     }
@@ -202,6 +208,8 @@ impl Histograms {
         for route in &other.routes {
             self.route(route.id, &route.name).absorb(&route.phases);
         }
+        self.rules.absorb(&other.rules);
+        self.tags.absorb(&other.tags);
     }
 }
 

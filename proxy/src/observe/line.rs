@@ -5,14 +5,15 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::outcome::Outcome;
+use super::{noted, outcome::Outcome};
 
 /// What is kept of a path, in bytes.
 const PATH_BYTES_MAX: usize = 2048;
 /// What is kept of any other text, in bytes.
-const TEXT_BYTES_MAX: usize = 256;
+pub(super) const TEXT_BYTES_MAX: usize = 256;
 /// More than the longest line, in bytes: each of these texts at most six times as long when escaped, and the rest.
-pub(super) const LINE_BYTES_MAX: usize = 6 * (PATH_BYTES_MAX + 8 * (TEXT_BYTES_MAX + 3)) + 1024;
+pub(super) const LINE_BYTES_MAX: usize =
+    6 * (PATH_BYTES_MAX + 8 * (TEXT_BYTES_MAX + 3)) + 1024 + noted::BYTES_MAX;
 
 /// One field of a line.
 struct Field {
@@ -66,6 +67,7 @@ pub fn log_fields_markdown() -> String {
     for field in FIELDS {
         table.push_str(&format!("| `{}` | {} |\n", field.name, field.help));
     }
+    table.push_str(noted::FIELDS_MARKDOWN);
     table
 }
 
@@ -77,6 +79,9 @@ pub(super) fn write(out: &mut Vec<u8>, stamp: &mut Stamp, now: SystemTime, excha
     for field in FIELDS {
         out.extend_from_slice(field.key.as_bytes());
         (field.value)(out, exchange);
+    }
+    if let Some(noted) = exchange.rules {
+        noted::write(out, noted);
     }
     out.extend_from_slice(b"}\n");
 }
@@ -102,7 +107,7 @@ fn optional(out: &mut Vec<u8>, value: Option<&str>) {
 
 /// Appends a JSON string: quotes, backslashes and all control characters (DEL and U+0080 to U+009F too, which some
 /// terminals obey) escaped, cut to `bytes_max` at a character's boundary with an ellipsis to show it.
-fn text(out: &mut Vec<u8>, value: &str, bytes_max: usize) {
+pub(super) fn text(out: &mut Vec<u8>, value: &str, bytes_max: usize) {
     let kept = &value[..value.floor_char_boundary(bytes_max)];
     out.push(b'"');
     // Nearly every text is plain. Looking at all of it, without stopping at the first find, is what the compiler can
@@ -125,7 +130,7 @@ fn perhaps_special(byte: u8) -> bool {
 
 /// Appends the UTF-8 text in `bytes`, escaped.
 #[cold]
-fn escaped(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut copied = 0;
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -240,6 +245,7 @@ pub(super) mod tests {
             response_bytes: 120,
             attempts: 1,
             phases: Phases { queue_us: 0, connect_us: 0, first_byte_us: 310, total_us: 350, overhead_us: 40 },
+            rules: None,
         }
     }
 
@@ -339,6 +345,6 @@ pub(super) mod tests {
     #[test]
     fn the_documentation_names_every_field() {
         let table = log_fields_markdown();
-        assert_eq!(table.lines().count(), FIELDS.len() + 3);
+        assert_eq!(table.lines().count(), FIELDS.len() + 3 + 3);
     }
 }

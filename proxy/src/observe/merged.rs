@@ -17,6 +17,10 @@ pub struct Merged {
     pub process: PhaseHistograms<u64>,
     /// By the route's name, in alphabetical order; `OTHER_ROUTES` is there when it was needed.
     pub routes: BTreeMap<Arc<str>, PhaseHistograms<u64>>,
+    /// Matches by rule.
+    pub rules: BTreeMap<Arc<str>, u64>,
+    /// Requests by tag.
+    pub tags: BTreeMap<Arc<str>, u64>,
     /// Workers that are in it.
     pub answered: Vec<usize>,
     /// Workers that did not answer in time.
@@ -29,6 +33,8 @@ impl Merged {
         let mut merged = Self {
             process: PhaseHistograms::new(PROCESS_DIGITS),
             routes: BTreeMap::new(),
+            rules: BTreeMap::new(),
+            tags: BTreeMap::new(),
             answered: collected.snapshots.iter().map(|snapshot| snapshot.worker).collect(),
             silent: collected.silent.clone(),
         };
@@ -37,6 +43,8 @@ impl Merged {
             for route in &snapshot.routes {
                 merged.route(&route.name).absorb(&route.phases);
             }
+            snapshot.rules.add_to(&mut merged.rules);
+            snapshot.tags.add_to(&mut merged.tags);
             if !snapshot.other.is_empty() {
                 merged.route(&OTHER_ROUTES.into()).absorb(&snapshot.other);
             }

@@ -81,6 +81,10 @@ pub enum Written {
     Phase(Phase),
     /// Histogram of the whole exchange, by route.
     Routes,
+    /// How often each rule matched.
+    Rules,
+    /// How many requests have each tag.
+    Tags,
 }
 
 /// All series of one name.
@@ -167,7 +171,7 @@ metrics! {
             refused_malformed [reason "malformed"], refused_head_too_large [reason "head_too_large"],
             refused_target_too_long [reason "target_too_long"], refused_version [reason "version"],
             refused_connect [reason "connect"], refused_body_too_large [reason "body_too_large"],
-            refused_not_found [reason "not_found"],
+            refused_not_found [reason "not_found"], refused_denied [reason "denied"], refused_dropped [reason "dropped"],
         }
         Counter Sum One "ringlane_client_bytes_total" "Bytes of requests read from and of responses written to clients." {
             client_bytes_in [direction "in"], client_bytes_out [direction "out"],
@@ -259,6 +263,8 @@ metrics! {
             "What the proxy itself took: the duration less all waiting for client and upstream." []
         Histogram Written::Routes, "ringlane_route_duration_seconds"
             "As ringlane_request_duration_seconds, by route." ["route"]
+        Counter Written::Rules, "ringlane_rule_matches_total" "Requests that a rule matched, by rule." ["rule"]
+        Counter Written::Tags, "ringlane_tagged_requests_total" "Requests that rules gave a tag, by tag." ["tag"]
     }
 }
 

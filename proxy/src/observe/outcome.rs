@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::noted::Noted;
+
 /// What the proxy waited for from the client when time ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientWait {
@@ -50,6 +52,10 @@ pub enum Termination {
     ClientTimeout(ClientWait),
     /// The request broke a rule or a limit.
     RequestRefused(Refusal),
+    /// A rule denied it.
+    Denied,
+    /// A rule had the connection closed without an answer.
+    Dropped,
     /// No route.
     NotFound,
     /// No connection free and no place in the queue.
@@ -94,6 +100,8 @@ pub const TERMINATIONS: &[(Termination, &str)] = &[
     (Termination::RequestRefused(Refusal::Version), "the request was not HTTP/1.x (505)"),
     (Termination::RequestRefused(Refusal::Connect), "the request was CONNECT (501)"),
     (Termination::RequestRefused(Refusal::BodyTooLarge), "the request body was over its limit (413)"),
+    (Termination::Denied, "a rule denied it"),
+    (Termination::Dropped, "a rule had the connection closed without an answer"),
     (Termination::NotFound, "no route matched (404)"),
     (Termination::QueueFull, "all upstream connections busy and the queue full (503)"),
     (Termination::QueueTimeout, "no upstream connection became free in time (503)"),
@@ -129,6 +137,8 @@ impl Termination {
             Self::RequestRefused(Refusal::Version) => "PV",
             Self::RequestRefused(Refusal::Connect) => "PC",
             Self::RequestRefused(Refusal::BodyTooLarge) => "PB",
+            Self::Denied => "PR",
+            Self::Dropped => "PS",
             Self::NotFound => "PN",
             Self::QueueFull => "PF",
             Self::QueueTimeout => "PQ",
@@ -212,6 +222,8 @@ pub struct Outcome<'a> {
     pub attempts: u32,
     /// Times.
     pub phases: Phases,
+    /// What rules have said of it; `None`: nothing.
+    pub rules: Option<&'a Noted<'a>>,
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Histograms have fixed bounds, from the proxy's own microseconds to a minute, and are derived from the HDR
 //! histograms: a count is exact to their resolution (0.1 % of the bound; 1 % for routes), and so is a sum.
 
-use std::{fmt::Write, time::UNIX_EPOCH};
+use std::{collections::BTreeMap, fmt::Write, sync::Arc, time::UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 
@@ -24,7 +24,7 @@ const BOUNDS_US: [u64; 21] = [
     1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000, 60_000_000,
 ];
 
-/// Writes every metric. Histograms are left out while a worker is silent: without its share they would seem to have
+/// Writes every metric. Histograms, and counts by name, are left out while a worker is silent: without its share they would seem to have
 /// been reset, and the next scrape would show its whole past as new; a gap does no harm.
 pub fn prometheus_text(info: &Info, board: &Board, merged: &Merged) -> String {
     let mut text = Text(String::with_capacity(64 * 1024));
@@ -139,11 +139,14 @@ impl Text {
                 self.head(family);
                 self.sample(name, &[], merged.silent.len() as f64);
             }
-            Written::Phase(_) | Written::Routes if !merged.silent.is_empty() => {}
+            Written::Phase(_) | Written::Routes | Written::Rules | Written::Tags
+                if !merged.silent.is_empty() => {}
             Written::Phase(phase) => {
                 self.head(family);
                 self.histogram(name, None, merged.process.phase(phase));
             }
+            Written::Rules => self.by_name(family, labels, &merged.rules),
+            Written::Tags => self.by_name(family, labels, &merged.tags),
             Written::Routes if merged.routes.is_empty() => {}
             Written::Routes => {
                 self.head(family);
@@ -151,6 +154,17 @@ impl Text {
                     self.histogram(name, Some(("route", route)), phases.phase(Phase::Total));
                 }
             }
+        }
+    }
+
+    /// One sample for each name; nothing for none.
+    fn by_name(&mut self, family: &Family, labels: &[&str], counts: &BTreeMap<Arc<str>, u64>) {
+        if !counts.is_empty() {
+            self.head(family);
+        }
+        for (name, count) in counts {
+            let label = labels.first().map(|label| (*label, &**name));
+            self.sample(family.name, label.as_slice(), *count as f64);
         }
     }
 

@@ -95,9 +95,21 @@ impl Recorder {
             count_termination(counters, outcome.termination);
         }
         self.histograms.record(outcome.route, &outcome.phases, outcome.termination.is_tunnel());
-        if let Some(log) = &mut self.log {
+        if let Some(log) = &mut self.log
+            && !outcome.rules.is_some_and(|noted| noted.unlogged)
+        {
             log.write(outcome, counters);
         }
+    }
+
+    /// Counts a rule that has matched. Its name is cloned once per rule and worker.
+    pub fn count_rule(&mut self, name: &Arc<str>) {
+        self.histograms.rules.count(name);
+    }
+
+    /// Counts a request that has this tag.
+    pub fn count_tag(&mut self, name: &Arc<str>) {
+        self.histograms.tags.count(name);
     }
 
     /// Every tick of the worker: answers the board, hands over log lines that are old enough.
@@ -170,6 +182,8 @@ fn count_termination(counters: &Counters, termination: Termination) {
         Termination::RequestRefused(Refusal::Connect) => &counters.refused_connect,
         Termination::RequestRefused(Refusal::BodyTooLarge) => &counters.refused_body_too_large,
         Termination::NotFound => &counters.refused_not_found,
+        Termination::Denied => &counters.refused_denied,
+        Termination::Dropped => &counters.refused_dropped,
         Termination::QueueFull => &counters.queue_full,
         Termination::QueueTimeout => &counters.timeouts_queue,
         Termination::NoEndpoint => &counters.upstream_no_endpoint,

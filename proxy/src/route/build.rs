@@ -16,7 +16,7 @@ use super::{
     table::{Route, RouteTable},
     twins::Twins,
 };
-use crate::upstream::Upstream;
+use crate::{rule::Rules, upstream::Upstream};
 
 /// Why a table cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +38,8 @@ pub struct Parts {
     pub upstreams: Arc<[Option<Arc<Upstream>>]>,
     /// Settings of each listener.
     pub listeners: Box<[Arc<Listener>]>,
+    /// See [`RouteTable::rules`].
+    pub rules: Option<Arc<Rules>>,
 }
 
 /// A table, with what the next one is built upon. Stays with the control thread.
@@ -70,6 +72,7 @@ impl Built {
             routes: routes.into_iter().map(|route| Arc::new(Prepared::new(route))).collect(),
             upstreams: upstreams.into_iter().map(Some).collect(),
             listeners: listeners.into(),
+            rules: None,
         };
         Self::upon(None, parts)
     }
@@ -82,7 +85,7 @@ impl Built {
     /// Every path that is not one, every pair of routes that no request can tell apart, and every action that names
     /// an upstream which is not there: all of them, not just the first. They are those of a table built by itself.
     pub fn upon(before: Option<&Built>, parts: Parts) -> Result<Self, Vec<BuildError>> {
-        let Parts { generation, routes, upstreams, listeners } = parts;
+        let Parts { generation, routes, upstreams, listeners, rules } = parts;
         let old: &[Arc<Prepared>] = before.map_or(&[], |it| &it.routes);
         let changed = difference(old, &routes);
         let mut errors = faults(&routes, &changed.added);
@@ -102,7 +105,7 @@ impl Built {
         let index = rebuild(index, &routes, &hosts, &mut shapes)?;
         let route_ids = route_ids(before, old, &routes, &changed);
         let splits = splits(before, old, &routes, &changed, &upstreams);
-        let table = RouteTable { generation, upstreams, listeners, route_ids, splits, index };
+        let table = RouteTable { generation, upstreams, listeners, route_ids, splits, rules, index };
         Ok(Self { table: Arc::new(table), routes, shapes })
     }
 

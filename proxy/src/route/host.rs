@@ -5,7 +5,7 @@ use std::{fmt, net::Ipv6Addr};
 use super::pattern_error::PatternError;
 
 /// Bytes of a name without its trailing dot, RFC 1035 section 2.3.4.
-const NAME_BYTES_MAX: usize = 253;
+pub(crate) const NAME_BYTES_MAX: usize = 253;
 /// Bytes of one label, RFC 1035 section 2.3.4.
 const LABEL_BYTES_MAX: usize = 63;
 

@@ -8,7 +8,7 @@ use crate::limits::PATH_PARAMETERS_MAX;
 
 /// One segment of an exact path, braces unescaped.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Segment {
+pub(crate) enum Segment {
     /// This text.
     Literal(String),
     /// `before`, a part that is not empty, `after`.
@@ -19,11 +19,11 @@ pub(super) enum Segment {
 
 /// The segments of an exact path, in order: what stands between its slashes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Segments(pub(super) Vec<Segment>);
+pub(crate) struct Segments(pub(crate) Vec<Segment>);
 
 impl Segments {
     /// Takes `pattern` apart.
-    pub(super) fn parse(pattern: &str) -> Result<Self, PatternError> {
+    pub(crate) fn parse(pattern: &str) -> Result<Self, PatternError> {
         let mut segments = Vec::new();
         let mut rest = pattern.strip_prefix('/').unwrap_or(pattern);
         loop {
@@ -47,7 +47,7 @@ impl Segments {
     }
 
     /// Whether no segment holds a parameter.
-    pub(super) fn is_literal(&self) -> bool {
+    pub(crate) fn is_literal(&self) -> bool {
         self.0.iter().all(|segment| matches!(segment, Segment::Literal(_)))
     }
 
@@ -97,7 +97,7 @@ impl Segments {
     }
 
     /// Whether `path` has this form.
-    pub(super) fn matches(&self, path: &str) -> bool {
+    pub(crate) fn matches(&self, path: &str) -> bool {
         let Some(mut rest) = path.strip_prefix('/').map(Some) else { return false };
         for segment in &self.0 {
             let Some(given) = rest else { return false };

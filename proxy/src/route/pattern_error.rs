@@ -11,7 +11,7 @@ pub struct PatternError {
 }
 
 impl PatternError {
-    pub(super) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { what: what.into(), fix: fix.into() }
     }
 }

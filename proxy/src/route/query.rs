@@ -24,11 +24,16 @@ pub(super) fn lost_on(wanted: &[(Box<str>, ValuePattern)], query: Option<&str>) 
 
 /// The value, still encoded, of the first parameter with this decoded name.
 fn find<'q>(query: Option<&'q str>, name: &str) -> Option<&'q [u8]> {
+    pairs(query?).find_map(|(raw_name, value)| Decoded(raw_name).eq(name.bytes()).then_some(value))
+}
+
+/// Names and values, still encoded.
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (&[u8], &[u8])> {
     // No pair: an empty query has no parameter, not one with an empty name.
-    query?.as_bytes().split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).find_map(|pair| {
+    query.as_bytes().split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
         let cut = memchr::memchr(b'=', pair).unwrap_or(pair.len());
-        let (raw_name, value) = pair.split_at_checked(cut)?;
-        Decoded(raw_name).eq(name.bytes()).then(|| value.strip_prefix(b"=").unwrap_or(value))
+        let (name, value) = pair.split_at_checked(cut).unwrap_or((pair, b""));
+        (name, value.strip_prefix(b"=").unwrap_or(value))
     })
 }
 
@@ -48,7 +53,7 @@ fn decode(text: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The bytes that an encoded text stands for.
-struct Decoded<'a>(&'a [u8]);
+pub(crate) struct Decoded<'a>(pub(crate) &'a [u8]);
 
 impl Iterator for Decoded<'_> {
     type Item = u8;

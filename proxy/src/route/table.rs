@@ -7,6 +7,7 @@ use http::{HeaderMap, Method};
 use super::{action::Action, index::Index, listener::Listener, predicate::Predicates, split::Shares};
 use crate::{
     http::{HeaderEdits, RequestHead},
+    rule::Rules,
     upstream::Upstream,
 };
 
@@ -90,6 +91,8 @@ pub struct RouteTable {
     pub route_ids: Arc<[u32]>,
     /// The routes that split, in order of their identities. The same list as before when none has changed.
     pub splits: Arc<[Shares]>,
+    /// What is asked of a request before it is routed; `None`: nothing.
+    pub rules: Option<Arc<Rules>>,
     /// Where `select` looks.
     pub(super) index: Index,
 }

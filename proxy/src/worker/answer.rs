@@ -21,9 +21,10 @@ pub fn status(failure: Failure) -> StatusCode {
         Failure::Head(HeadError::TargetTooLong) => StatusCode::URI_TOO_LONG,
         Failure::Head(HeadError::Version) => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
         Failure::Head(HeadError::Connect) => StatusCode::NOT_IMPLEMENTED,
-        Failure::Head(HeadError::Malformed(_)) | Failure::Body(_) | Failure::ClientGone => {
-            StatusCode::BAD_REQUEST
-        }
+        Failure::Head(HeadError::Malformed(_))
+        | Failure::Body(_)
+        | Failure::ClientGone
+        | Failure::Dropped => StatusCode::BAD_REQUEST,
         Failure::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Failure::ClientSlow(
             ClientWait::RequestHead | ClientWait::RequestBody | ClientWait::ResponseWrite,

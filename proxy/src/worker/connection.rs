@@ -269,7 +269,7 @@ async fn refuse(client: &Client, failure: Failure, started: std::time::Instant, 
     let worker = &client.worker;
     let mut status = 0;
     let mut written = 0;
-    let silent = failure.client_is_gone();
+    let silent = failure.is_silent();
     if !silent {
         let mut out = worker.buffers.take_write();
         answer::encode_failure(&mut out, failure, &worker.date(), false, None);
@@ -295,6 +295,7 @@ async fn refuse(client: &Client, failure: Failure, started: std::time::Instant, 
         response_bytes: written,
         attempts: 0,
         phases: Phases { total_us, overhead_us: total_us, ..Phases::default() },
+        rules: None,
     });
     if !silent {
         linger(client).await;

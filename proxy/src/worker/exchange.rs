@@ -3,14 +3,14 @@
 use std::{rc::Rc, time::Instant};
 
 use bytes::BytesMut;
-use http::{Method, StatusCode};
 
 use super::{
-    Adopted,
-    answer::{self, Answer},
+    Adopted, answer,
     body::BodyReader,
     connection::{Client, drain, linger},
     forward::{self, Forward, Reply},
+    local,
+    rules::{self, Said},
 };
 use crate::{
     error::Failure,
@@ -18,9 +18,10 @@ use crate::{
     limits::DRAIN_BODY_BYTES_MAX,
     observe::{Counters, Outcome, Phases, Termination},
     route::{
-        Action, Redirect, Respond, Route,
+        Action, Route,
         table::{RequestView, Selected},
     },
+    rule::{End, Rules},
     upstream::Upstream,
 };
 
@@ -40,15 +41,25 @@ pub struct Progress {
     pub phases: Phases,
     /// Time spent waiting for client and upstream, in microseconds.
     pub waited_us: u64,
+    /// What rules have said.
+    pub said: Said,
     /// How it ended, when not by a failure.
     pub termination: Termination,
     /// A response without a length is on its way to the client: only a reset tells that it was cut short.
     pub until_close: bool,
 }
 
+impl Progress {
+    /// Whether it ended with an answer that the client should have time to read.
+    fn is_answered(&self) -> bool {
+        matches!(self.termination, Termination::Ok | Termination::Denied)
+    }
+}
+
 /// What the table has chosen.
 #[derive(Default)]
 struct Chosen<'t> {
+    rules: Option<&'t Rules>,
     route: Option<&'t Route>,
     upstream: Option<&'t Upstream>,
 }
@@ -89,10 +100,11 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
         attempts: 0,
         phases: Phases::default(),
         waited_us: 0,
+        said: Said::default(),
         termination: Termination::Ok,
         until_close: false,
     };
-    let mut chosen = Chosen::default();
+    let mut chosen = Chosen { rules: adopted.table.rules.as_deref(), ..Chosen::default() };
     let result = run(client, buf, head, &adopted, &mut reader, (&mut progress, &mut chosen)).await;
     let result = match result {
         Ok(Reply { keep, rest: Some(rest) }) => client.deliver(rest).await.map(|()| keep),
@@ -102,7 +114,7 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
     client.timer.cap(None);
     let (after, termination) = match result {
         Ok(true) => (After::Keep, progress.termination),
-        Ok(false) if progress.termination == Termination::Ok && !(reader.is_done() && buf.is_empty()) => {
+        Ok(false) if progress.is_answered() && !(reader.is_done() && buf.is_empty()) => {
             (After::Linger, progress.termination)
         }
         Ok(false) => (After::Close, progress.termination),
@@ -147,13 +159,20 @@ async fn run<'t>(
 ) -> Result<Reply, Failure> {
     #[cfg(debug_assertions)]
     crate::worker::injected_fault(head);
+    if let Some(rules) = &adopted.table.rules
+        && let Some(end) = rules::ask(client, head, rules, progress)
+    {
+        let End::Deny(respond) = end else { return Err(Failure::Dropped) };
+        progress.termination = Termination::Denied;
+        return Box::pin(local::deny(client, buf, head, reader, progress, respond)).await.map(Reply::sent);
+    }
     if let (Some(max), Some(length)) = (client.listener.request_body_bytes, reader.remaining())
         && length > max
     {
         return Err(Failure::BodyTooLarge);
     }
     if head.max_forwards == Some(0) {
-        return Box::pin(last_hop(client, buf, head, reader, progress)).await.map(Reply::sent);
+        return Box::pin(local::last_hop(client, buf, head, reader, progress)).await.map(Reply::sent);
     }
     let selected = select(adopted, head).ok_or(Failure::NoRoute)?;
     let route = selected.route;
@@ -163,7 +182,7 @@ async fn run<'t>(
         Action::Split(split) => client.worker.splits.pick(route.id, split),
         Action::Redirect(redirect) => {
             let prefix_len = selected.prefix_len;
-            return Box::pin(self::redirect(
+            return Box::pin(local::redirect(
                 client,
                 buf,
                 head,
@@ -176,7 +195,7 @@ async fn run<'t>(
         }
         Action::Respond(respond) => {
             let how = (respond, route);
-            return Box::pin(self::respond(client, buf, head, reader, progress, how)).await.map(Reply::sent);
+            return Box::pin(local::respond(client, buf, head, reader, progress, how)).await.map(Reply::sent);
         }
     };
     let pool = adopted.pool(place).ok_or(Failure::NoEndpoints)?;
@@ -195,101 +214,6 @@ fn select<'a>(adopted: &'a Adopted, head: &RequestHead) -> Option<Selected<'a>> 
         query: head.query(),
         headers: head,
     })
-}
-
-async fn redirect(
-    client: &Client,
-    buf: &mut BytesMut,
-    head: &RequestHead,
-    reader: &mut BodyReader,
-    progress: &mut Progress,
-    (redirect, prefix_len, route): (&Redirect, usize, &Route),
-) -> Result<bool, Failure> {
-    let location = redirect.location("http", head.authority(), head.path(), head.query(), prefix_len);
-    let mut fields = vec![("Location", location.as_str())];
-    extra_fields(route, &mut fields);
-    let answer = Answer { status: redirect.status, fields: &fields, content_type: "", body: b"" };
-    local(client, buf, head, reader, progress, &answer).await
-}
-
-async fn respond(
-    client: &Client,
-    buf: &mut BytesMut,
-    head: &RequestHead,
-    reader: &mut BodyReader,
-    progress: &mut Progress,
-    (respond, route): (&Respond, &Route),
-) -> Result<bool, Failure> {
-    let mut fields = Vec::new();
-    extra_fields(route, &mut fields);
-    let answer = Answer {
-        status: respond.status,
-        fields: &fields,
-        content_type: &respond.content_type,
-        body: &respond.body,
-    };
-    local(client, buf, head, reader, progress, &answer).await
-}
-
-/// The fields that a route sets on responses go on those of its own as well.
-fn extra_fields<'a>(route: &'a Route, fields: &mut Vec<(&'a str, &'a str)>) {
-    let edits = &route.response_headers;
-    for (name, value) in edits.set.iter().chain(edits.add.iter()) {
-        if let Ok(value) = value.to_str() {
-            fields.push((name.as_str(), value));
-        }
-    }
-}
-
-/// `Max-Forwards: 0` stops here (RFC 9110 section 7.6.2): OPTIONS says what can be asked, TRACE shows what came.
-async fn last_hop(
-    client: &Client,
-    buf: &mut BytesMut,
-    head: &RequestHead,
-    reader: &mut BodyReader,
-    progress: &mut Progress,
-) -> Result<bool, Failure> {
-    const SECRET: [http::HeaderName; 3] =
-        [http::header::AUTHORIZATION, http::header::COOKIE, http::header::PROXY_AUTHORIZATION];
-    if head.method != Method::TRACE {
-        let fields = [("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE")];
-        let answer = Answer { status: StatusCode::NO_CONTENT, fields: &fields, content_type: "", body: b"" };
-        return local(client, buf, head, reader, progress, &answer).await;
-    }
-    let mut echo = Vec::new();
-    for line in head.raw.split_inclusive(|byte| *byte == b'\n') {
-        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
-        if !SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret.as_str().as_bytes())) {
-            echo.extend_from_slice(line);
-        }
-        // What may stand behind the head is our own.
-        if line == b"\r\n" {
-            break;
-        }
-    }
-    let answer = Answer { status: StatusCode::OK, fields: &[], content_type: "message/http", body: &echo };
-    local(client, buf, head, reader, progress, &answer).await
-}
-
-/// Sends a response of our own and reads past the request's body.
-async fn local(
-    client: &Client,
-    buf: &mut BytesMut,
-    head: &RequestHead,
-    reader: &mut BodyReader,
-    progress: &mut Progress,
-    answer: &Answer<'_>,
-) -> Result<bool, Failure> {
-    let worker = &client.worker;
-    let keep = keeps_open(client, head, reader, buf);
-    let mut out = worker.buffers.take_write();
-    answer::encode(&mut out, answer, &worker.date(), keep, Some(head));
-    let out = answer::send(client, out, answer.status, progress).await?;
-    worker.buffers.give_write(out);
-    if keep {
-        drain(client, buf, reader).await?;
-    }
-    Ok(keep)
 }
 
 /// Whether the connection can serve another request after this one: both sides want it, and what is left of the
@@ -313,7 +237,7 @@ async fn fail(
     progress: &mut Progress,
     failure: Failure,
 ) -> After {
-    if progress.status != 0 || failure.client_is_gone() {
+    if progress.status != 0 || failure.is_silent() {
         // Part of a response is out. What the client has must not look whole.
         if progress.until_close {
             client.socket.reset_on_close();
@@ -347,6 +271,7 @@ fn record(
     phases.total_us = total_us;
     let waits = phases.queue_us + phases.connect_us + phases.first_byte_us + progress.waited_us;
     phases.overhead_us = total_us.saturating_sub(waits);
+    let noted = chosen.rules.map(|rules| rules::noted(rules, &progress.said, head));
     worker.record(&Outcome {
         listener: &client.listener.name,
         route: chosen.route.map(|route| (route.id, &route.name)),
@@ -363,6 +288,7 @@ fn record(
         response_bytes: progress.response_bytes,
         attempts: progress.attempts,
         phases: progress.phases,
+        rules: noted.as_ref(),
     });
 }
 
@@ -386,5 +312,6 @@ fn record_fault(client: &Client, head: &RequestHead, started: Instant) {
         response_bytes: 0,
         attempts: 0,
         phases: Phases { total_us, ..Phases::default() },
+        rules: None,
     });
 }

@@ -22,12 +22,14 @@ mod exchange;
 mod forward;
 mod handover;
 mod listener;
+mod local;
 #[doc(hidden)]
 pub mod measure;
 mod orders;
 mod pool;
 mod relay;
 mod response;
+mod rules;
 pub mod runtime;
 mod socket;
 mod splice;
@@ -92,6 +94,7 @@ pub struct Worker {
     buffers: Buffers,
     pipes: Pipes,
     recorder: RefCell<Recorder>,
+    rules: rules::Memory,
     adopted: RefCell<Rc<Adopted>>,
     pools: RefCell<Pools>,
     splits: Splits,
@@ -123,6 +126,7 @@ impl Worker {
             buffers: Buffers::default(),
             pipes: Pipes::default(),
             recorder: RefCell::new(recorder),
+            rules: rules::Memory::default(),
             adopted: RefCell::new(Rc::new(adopted)),
             pools: RefCell::new(pools),
             splits: Splits::default(),

@@ -166,6 +166,41 @@ fn route_takes_fields_and_short_urls() {
 }
 
 #[test]
+fn route_says_what_rules_do() {
+    let rules = config("rules.toml");
+    let office = ["GET", "http://office.example.com/x"];
+    for (arguments, begins) in [
+        (vec!["--client", "10.1.2.3", office[0], office[1]], "no rule matches\n\napp  -> app\n"),
+        (
+            vec!["--client", "192.0.2.1", office[0], office[1]],
+            "denied  by rule back-office: 403 Forbidden\n\n\
+             RULE         DOES                MATCHES\n\
+             back-office  deny 403 Forbidden  host office.example.com and not (client 10.0.0.0/8 or 2001:db8::/32 or path /help)\n\n\
+             without that rule:\n\napp  -> app\n",
+        ),
+        (vec!["GET", "/.git/config"], "dropped  by rule scanners: no answer\n\n"),
+        (
+            vec!["GET", "/health", "-H", "user-agent: Robot"],
+            "RULE      DOES                                   MATCHES\n\
+             probes    log 1%                                 path /health and GET or HEAD\n\
+             crawlers  tag crawler, log 100% with user-agent  header user-agent ~ (?i)bot|crawler|spider\n\n\
+             (some rules ask for the client's address: give it by --client)\n\napp  -> app\n",
+        ),
+    ] {
+        let (code, out, err) = run(&[vec!["route", "-c", &rules], arguments].concat());
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+        let (_, rest) = out.split_once("\n\n").unwrap();
+        assert!(rest.starts_with(begins), "{out}");
+    }
+    let (code, out, _) = run(&["check", "-c", &rules]);
+    assert_eq!(code, Some(0));
+    let said = "(5 rules, asked in this order: the first that denies or drops is the last)\n";
+    assert!(out.contains("scanners     drop") && out.contains(said), "{out}");
+    let (code, _, err) = run(&["route", "-c", &rules, "--client", "nobody", "GET", "/"]);
+    assert!(code == Some(2) && err.contains("invalid IP address"), "{err}");
+}
+
+#[test]
 fn bad_usage_is_2() {
     let file = config("quickstart.toml");
     for (arguments, said) in [

@@ -39,6 +39,7 @@ mod process;
 mod queue;
 mod reload;
 mod routing;
+mod rules;
 mod runtime;
 mod seats;
 mod shares;

@@ -262,6 +262,17 @@ impl<'d> Node<'d> {
         keys.join(".")
     }
 
+    /// How many of the keys that lead here are among `keys`.
+    pub(crate) fn depth_in(self, keys: &[&str]) -> usize {
+        let (mut depth, mut at) = (0, Some(self.id));
+        while let Some(id) = at {
+            let data = &self.document.nodes[id];
+            depth += usize::from(matches!(&data.step, Step::Key(key) if keys.contains(&key.as_str())));
+            at = data.parent;
+        }
+        depth
+    }
+
     /// Elements of a list or entries of a table; none for anything else.
     pub(crate) fn children(self) -> impl Iterator<Item = Node<'d>> {
         let ids: &[usize] = match self.value() {

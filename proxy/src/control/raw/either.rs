@@ -68,22 +68,31 @@ impl Spec for EndpointSpec {
 section! {
     /// A condition on a value that is not plain equality. One of the two.
     pub(crate) struct ValueTable {
-        /// `true`: it is there, with any value.
+        /// true: it is there, with any value. false, in rules alone: it is not.
         present: bool, optional, Flag;
         /// A regular expression found in it, unanchored unless it says ^ and $.
         regex: ValuePattern, optional, VALUE_REGEX;
     }
 }
 
-/// `"2"` for exactly that, `{ present = true }`, or `{ regex = "^a" }`.
-pub(crate) struct ValueSpec;
+/// What a value must be.
+#[derive(Debug, Clone)]
+pub(crate) enum Wanted {
+    /// Like this.
+    Is(ValuePattern),
+    /// Not there; the place says so.
+    Absent(Place),
+}
 
-impl Spec for ValueSpec {
-    type Out = ValuePattern;
+/// `"2"` for exactly that, `{ present = true }`, `{ present = false }`, or `{ regex = "^a" }`.
+pub(crate) struct WantedSpec;
 
-    fn read(&self, node: Node<'_>, findings: &mut Findings) -> Option<ValuePattern> {
+impl Spec for WantedSpec {
+    type Out = Wanted;
+
+    fn read(&self, node: Node<'_>, findings: &mut Findings) -> Option<Wanted> {
         match node.value() {
-            Value::Text(text) => Some(ValuePattern::Exact(text.as_str().into())),
+            Value::Text(text) => Some(Wanted::Is(ValuePattern::Exact(text.as_str().into()))),
             Value::Table(_) => {
                 let read = ValueTable::read(node, findings)?;
                 match (read.present.given, read.regex.given) {
@@ -98,13 +107,11 @@ impl Spec for ValueSpec {
                         made.hint("write { present = true } or { regex = \"^a\" }");
                         None
                     }
-                    (false, true) => read.regex.value,
-                    (true, false) if read.present.value == Some(false) => {
-                        let made = findings.error(read.present.place, "absence is not a condition");
-                        made.hint("give the requests that have it a route of their own; it is tried first");
-                        None
-                    }
-                    (true, false) => read.present.value.map(|_| ValuePattern::Present),
+                    (false, true) => read.regex.value.map(Wanted::Is),
+                    (true, false) => read.present.value.map(|present| match present {
+                        true => Wanted::Is(ValuePattern::Present),
+                        false => Wanted::Absent(read.present.place),
+                    }),
                 }
             }
             _ => wrong_kind(node, "a string, { present = true } or { regex = \"...\" }", findings),
@@ -114,6 +121,28 @@ impl Spec for ValueSpec {
     fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
         let table = generator.subschema_for::<ValueTable>();
         json_schema!({ "anyOf": [{ "type": "string" }, table] })
+    }
+}
+
+/// The same where a value has to be there: of a route.
+pub(crate) struct ValueSpec;
+
+impl Spec for ValueSpec {
+    type Out = ValuePattern;
+
+    fn read(&self, node: Node<'_>, findings: &mut Findings) -> Option<ValuePattern> {
+        match WantedSpec.read(node, findings)? {
+            Wanted::Is(pattern) => Some(pattern),
+            Wanted::Absent(place) => {
+                let made = findings.error(place, "absence is not a condition");
+                made.hint("give the requests that have it a route of their own; it is tried first");
+                None
+            }
+        }
+    }
+
+    fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        WantedSpec.schema(generator)
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) mod etcd;
 pub(crate) mod findings;
 pub(crate) mod quantity;
 pub(crate) mod routes;
+pub(crate) mod rules;
 pub(crate) mod section;
 pub(crate) mod sections;
 pub(crate) mod spec;

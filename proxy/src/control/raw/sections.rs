@@ -10,6 +10,7 @@ use super::{
     etcd::Etcd,
     quantity::{size, time, time_from},
     routes::Route,
+    rules::Rule,
     section::{section, table},
     spec::{Choice, Flag, Item, List, auto_or, count, off_or},
     text::{ANY, LISTEN, NAME},
@@ -49,6 +50,8 @@ section! {
         upstreams: Vec<Item<Upstream>>, default([]), List(table::<Upstream>());
         /// What is done with which request. Precedence is by how exact a route is, not by the order in the file.
         routes: Vec<Item<Route>>, default([]), List(table::<Route>());
+        /// What is done about a request before it is routed, in the order of the file.
+        rules: Vec<Item<Rule>>, default([]), List(table::<Rule>());
     }
 }
 

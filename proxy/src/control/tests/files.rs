@@ -36,12 +36,16 @@ fn json(text: &str) -> Json {
 }
 
 #[test]
-fn all_are_good_without_warnings() {
+fn all_are_good_and_warn_of_nothing() {
     let names = names();
     assert!(names.len() >= 8, "{names:?}");
     for name in names {
         let config = good(&text(&name));
-        assert!(config.warnings.is_empty(), "configs/{name}: {:?}", config.warnings);
+        let warnings: Vec<&str> = config.warnings.iter().map(|it| it.message.as_str()).collect();
+        // It shows every default, an access log that is off among them, and every key.
+        let expected: &[&str] =
+            if name == "full.toml" { &["`log` has no effect: the access log is off"] } else { &[] };
+        assert_eq!(warnings, expected, "configs/{name}");
     }
 }
 
@@ -85,6 +89,10 @@ fn the_schema_refuses_what_the_reader_refuses() {
 /// Every key of the schema, as `listeners[].name`, with its default where it has one.
 fn keys(schema: &Json, at: &Json, path: &str, found: &mut BTreeMap<String, Option<Json>>) {
     if let Some(reference) = at["$ref"].as_str() {
+        // A rule's conditions hold conditions, without an end.
+        if path.ends_with(".all[]") || path.ends_with(".any[]") || path.ends_with(".not") {
+            return;
+        }
         let target = schema.pointer(reference.trim_start_matches('#'));
         return keys(schema, target.unwrap_or(&Json::Null), path, found);
     }

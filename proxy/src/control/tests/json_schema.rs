@@ -30,9 +30,10 @@ fn walk(root: &Json, schema: &Json, value: &Json, path: &str, wrong: &mut Vec<St
             "not" => !good(root, is, value),
             "enum" => all().any(|it| it == value),
             "const" => is == value,
-            "type" => kind(value) == is.as_str().unwrap_or(""),
-            "minimum" => value.as_i64() >= is.as_i64() || !value.is_number(),
-            "maximum" => value.as_i64() <= is.as_i64() || !value.is_number(),
+            // Every integer is a number.
+            "type" => kind(value) == is.as_str().unwrap_or("") || (is == "number" && value.is_number()),
+            "minimum" => value.as_f64() >= is.as_f64() || !value.is_number(),
+            "maximum" => value.as_f64() <= is.as_f64() || !value.is_number(),
             "minLength" => value.as_str().is_none_or(|it| it.len() as i64 >= is.as_i64().unwrap_or(0)),
             "pattern" => value.as_str().is_none_or(|text| {
                 regex::Regex::new(is.as_str().unwrap_or("(")).is_ok_and(|pattern| pattern.is_match(text))

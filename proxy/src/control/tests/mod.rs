@@ -3,6 +3,7 @@
 mod desired;
 mod errors;
 mod errors_of_routes;
+mod errors_of_rules;
 mod etcd;
 mod files;
 mod good;

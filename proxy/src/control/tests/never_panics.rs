@@ -47,6 +47,12 @@ fn word() -> impl Strategy<Value = String> {
             "match = { path = \"/{a}/{*b}\" }\n",
             "match = { path_regex = \"a{1000}{1000}\" }\n",
             "match.hosts = [\"*.a\"]\n",
+            "[[rules]]\n",
+            "match.not.not.any = [{ client = [\"10.0.0.0/8\"] }]\n",
+            "deny = {}\n",
+            "drop = true\n",
+            "log = { sample = 0.5 }\n",
+            "tag = \"t\"\n",
             "rewrite.path_prefix = \"/\"\n",
             "split = [{ upstream = \"a\" }]\n",
             "headers = 5\n",
@@ -98,7 +104,9 @@ proptest! {
 fn odd_texts() {
     let deep = format!("a = {}{}", "[".repeat(5000), "]".repeat(5000));
     let dotted = format!("{}b = 1", "a.".repeat(5000));
+    let nested = format!("[[rules]]\nname = \"a\"\nmatch.{}path = \"/\"", "not.".repeat(5000));
     for text in [
+        &nested,
         "\0",
         "\u{feff}",
         "\r\n",

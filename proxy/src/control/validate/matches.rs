@@ -63,14 +63,14 @@ fn path(raw: &Match) -> Option<PathPattern> {
     Some(PathPattern::Any)
 }
 
-fn not_empty<T>(field: &Field<Vec<Item<T>>>, key: &str, one: &str, findings: &mut Findings) {
+pub(super) fn not_empty<T>(field: &Field<Vec<Item<T>>>, key: &str, one: &str, findings: &mut Findings) {
     if field.value.as_ref().is_some_and(Vec::is_empty) {
         let made = findings.error(field.place, "an empty list would match nothing");
         made.hint(format!("leave out `{key}` to match any {one}"));
     }
 }
 
-fn listed_once<T: Eq + Hash>(field: &Field<Vec<Item<T>>>, findings: &mut Findings) {
+pub(super) fn listed_once<T: Eq + Hash>(field: &Field<Vec<Item<T>>>, findings: &mut Findings) {
     let mut seen: HashMap<&T, Place> = HashMap::new();
     for item in field.value.iter().flatten() {
         let Some(value) = &item.value else { continue };
@@ -95,7 +95,7 @@ pub(super) fn keys_once<K: Eq + Hash + std::fmt::Display, T>(
     }
 }
 
-fn list<T: Clone>(field: &Field<Vec<Item<T>>>) -> Option<Box<[T]>> {
+pub(super) fn list<T: Clone>(field: &Field<Vec<Item<T>>>) -> Option<Box<[T]>> {
     match &field.value {
         Some(items) => items.iter().map(|it| it.value.clone()).collect(),
         None => (!field.given).then(Box::default),

@@ -8,6 +8,7 @@ mod headers;
 mod listeners;
 mod matches;
 pub(crate) mod routes;
+mod rules;
 pub(crate) mod upstreams;
 
 use std::{collections::HashMap, sync::Arc};
@@ -82,6 +83,7 @@ pub(crate) fn validate(
     for pattern in items(&root.include).iter().filter(|it| it.value.as_deref() == Some("")) {
         findings.error(pattern.place, "the pattern is empty").hint("as \"routes.d/*.toml\"");
     }
+    let rules = rules::validate(root, findings);
     admin_is_local(root, findings);
     let etcd = root.etcd.value.as_ref().map(|it| etcd::validate(it, findings));
     if findings.has_errors() {
@@ -106,6 +108,7 @@ pub(crate) fn validate(
         upstreams: upstreams?,
         routes: routes?,
         control: control(root)?,
+        rules: rules?,
         warnings: Vec::new(),
         written: "{}".into(),
     })

@@ -278,21 +278,30 @@ fn redirect(raw: &RawRedirect, route: &Raw, findings: &mut Findings) -> Option<R
 }
 
 fn respond(raw: &RawRespond, findings: &mut Findings) -> Option<Respond> {
-    let (code, body) = (raw.status.value?, raw.body.value.as_ref()?);
-    if matches!(code, 204 | 205 | 304) && !body.is_empty() {
-        findings.error(raw.body.place, format!("a {code} response has no body")).hint("leave out `body`");
+    fixed_response(&raw.status, &raw.body, &raw.content_type, findings)
+}
+
+/// A response of our own as it is written.
+pub(super) fn fixed_response(
+    code: &Field<u64>,
+    body: &Field<String>,
+    content_type: &Field<HeaderValue>,
+    findings: &mut Findings,
+) -> Option<Respond> {
+    let (status_code, text) = (code.value?, body.value.as_ref()?);
+    if matches!(status_code, 204 | 205 | 304) && !text.is_empty() {
+        findings.error(body.place, format!("a {status_code} response has no body")).hint("leave out `body`");
     }
-    let content_type: &HeaderValue = raw.content_type.value.as_ref()?;
-    let Ok(content_type) = content_type.to_str() else {
+    let Ok(value) = content_type.value.as_ref()?.to_str() else {
         findings
-            .error(raw.content_type.place, "the content type is not ASCII")
+            .error(content_type.place, "the content type is not ASCII")
             .hint("as \"text/html; charset=utf-8\"");
         return None;
     };
     Some(Respond {
-        status: status(code)?,
-        content_type: content_type.into(),
-        body: Bytes::from(body.clone().into_bytes()),
+        status: status(status_code)?,
+        content_type: value.into(),
+        body: Bytes::from(text.clone().into_bytes()),
     })
 }
 

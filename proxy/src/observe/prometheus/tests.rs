@@ -152,6 +152,8 @@ fn everything_is_there_and_well_formed() {
             let route = Some((id, &names[id as usize]));
             recorder.record(&Outcome { route, phases, ..sample(&names[0]) });
         }
+        recorder.count_rule(&names[1]);
+        recorder.count_tag(&names[0]);
         recorder.retire();
         // Dropped only at the end of the block: gauges stay as they are.
     }
@@ -185,6 +187,12 @@ fn everything_is_there_and_well_formed() {
     let sum = total.value("ringlane_request_duration_seconds_sum", &[]);
     assert!((sum - 1.01).abs() < 0.001, "{sum}");
     let routes = &families["ringlane_route_duration_seconds"];
+    for (name, label) in [
+        ("ringlane_rule_matches_total", ("rule", "a \"b\"\n\\")),
+        ("ringlane_tagged_requests_total", ("tag", "app")),
+    ] {
+        assert_eq!(families[name].value(name, &[label]), 2.0);
+    }
     let route = ("route", "a \"b\"\n\\");
     assert_eq!(routes.value("ringlane_route_duration_seconds_count", &[route]), 100.0);
 }
@@ -194,7 +202,7 @@ fn a_process_that_has_done_nothing_shows_zeros() {
     let board = Board::new(1);
     let merged = board.collect_blocking(Duration::ZERO).merge();
     let families = parse(&prometheus_text(&info(), &board, &merged));
-    assert_eq!(families.len(), FAMILIES.len() - 1, "all but the routes, of which there are none");
+    assert_eq!(families.len(), FAMILIES.len() - 3, "all but routes, rules and tags, of which there are none");
     let count = families["ringlane_request_queue_seconds"].value("ringlane_request_queue_seconds_count", &[]);
     assert_eq!(count, 0.0);
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A map from byte strings that stand in the config.
-pub(super) type ByteMap<V> = HashMap<Box<[u8]>, V, BuildHasherDefault<ByteHasher>>;
+pub(crate) type ByteMap<V> = HashMap<Box<[u8]>, V, BuildHasherDefault<ByteHasher>>;
 
 // Odd, with bits set all over: the fraction of the square roots of 2 and 3.
 const MIX_LOW: u64 = 0x6a09_e667_f3bc_c909;
@@ -17,7 +17,7 @@ const MIX_HIGH: u64 = 0xbb67_ae85_84ca_a73b;
 
 /// Folded multiplication of 16 bytes at a time.
 #[derive(Default)]
-pub(super) struct ByteHasher(u64);
+pub(crate) struct ByteHasher(u64);
 
 impl ByteHasher {
     #[inline]

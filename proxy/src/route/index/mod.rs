@@ -14,7 +14,7 @@
 //!
 //! Nothing at one host depends on another, so that indexes built one upon the other share all that has not changed.
 
-mod hash;
+pub(crate) mod hash;
 mod hosts;
 mod leaf;
 mod parameters;

@@ -79,7 +79,13 @@ impl Routes {
 
     fn build(&self, before: Option<&Built>) -> Result<Built, Vec<BuildError>> {
         let routes = self.list.iter().map(|(_, route)| Arc::clone(route)).collect();
-        let parts = Parts { generation: 1, routes, upstreams: Arc::default(), listeners: Box::default() };
+        let parts = Parts {
+            generation: 1,
+            routes,
+            upstreams: Arc::default(),
+            listeners: Box::default(),
+            rules: None,
+        };
         Built::upon(before, parts)
     }
 }
