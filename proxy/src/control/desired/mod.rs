@@ -26,6 +26,7 @@ use super::{
     validate::Outside,
 };
 pub use delta::Delta;
+pub use endpoints::Weight;
 use endpoints::Weights;
 pub use object::{Kind, Object};
 use twins::Twins;
@@ -95,7 +96,8 @@ impl Desired {
         Ok(Desired::of(Base::load(path, None, &Nothing)?))
     }
 
-    fn of(base: Base) -> Desired {
+    /// What `base` asks for.
+    pub(super) fn of(base: Base) -> Desired {
         let mut desired = Desired {
             base: Arc::new(base),
             routes: BTreeMap::new(),
@@ -186,6 +188,8 @@ impl Desired {
                 lines.push(format!("the route `{twin}` can never be told apart from `{name}` of {whose}"));
             }
         }
+        let drained = base.config.upstreams.iter().filter_map(|it| self.weights.nothing_left(it));
+        lines.extend(drained);
         if lines.is_empty() { Ok(()) } else { Err(Refused::Conflict(lines.join("; "))) }
     }
 

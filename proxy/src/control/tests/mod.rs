@@ -1,5 +1,6 @@
 //! Tests of the way from text to table.
 
+mod desired;
 mod errors;
 mod errors_of_routes;
 mod files;
@@ -7,6 +8,7 @@ mod good;
 mod json_schema;
 mod never_panics;
 mod resolving;
+mod rolling_back;
 
 use super::config::{Config, parse_str};
 
