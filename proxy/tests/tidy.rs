@@ -43,7 +43,7 @@ const ONLY_IN: [(&str, &[&str], &str); 7] = [
     ("tokio::", &["control", "server", "observe/board"], "no tokio in a worker"),
     (
         "StatusCode::BAD_",
-        &["worker/answer.rs", "control/admin.rs"],
+        &["worker/answer.rs", "control/admin/problem.rs"],
         "status codes of our own are decided in one file",
     ),
     ("monoio_http", &["http/decode.rs"], "the decoder can be replaced in one file"),

@@ -1,33 +1,42 @@
-//! `ringlane route`: which route a request takes, and why the others don't.
+//! Which route a request takes, and why the others don't: for `ringlane route` and the admin API's `/explain`.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header, uri::Authority};
+use serde_json::{Value as Json, json};
 
-use super::output::{dim, green, red, table};
-use crate::{
-    control::{
-        compile::compile,
-        config::{Action, Config, Route},
-        describe::conditions,
-        identities::Identities,
-        resolve::Resolved,
-    },
-    route::{Outcome, RequestView, RouteTable, rewrite_target},
+use super::{
+    compile::compile,
+    config::{Action, Config, Route},
+    describe::{conditions, listed, table},
+    identities::Identities,
+    resolve::Resolved,
 };
+use crate::route::{Outcome, RequestView, RouteTable, rewrite_target};
 
 /// Routes that lost, of those listed: a table of thousands is cut.
 const LOST_SHOWN_MAX: usize = 60;
 
-/// The URL of the command line.
+/// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub struct Target {
     authority: Option<Authority>,
     scheme: String,
     path: String,
     query: Option<String>,
 }
 
+impl std::fmt::Display for Target {
+    /// As a URL that is read as the same again.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(authority) = &self.authority {
+            write!(f, "{}://{authority}", self.scheme)?;
+        }
+        f.write_str(&self.path)?;
+        self.query.as_ref().map_or(Ok(()), |query| write!(f, "?{query}"))
+    }
+}
+
 /// Reads METHOD.
-pub(super) fn parse_method(text: &str) -> Result<Method, String> {
+pub fn parse_method(text: &str) -> Result<Method, String> {
     let upper = text.to_ascii_uppercase();
     match Method::from_bytes(text.as_bytes()) {
         Ok(_) if upper != text && Method::from_bytes(upper.as_bytes()).is_ok_and(|it| is_standard(&it)) => {
@@ -44,7 +53,7 @@ fn is_standard(method: &Method) -> bool {
 }
 
 /// Reads URL: absolute, or without a scheme, or a path alone.
-pub(super) fn parse_url(text: &str) -> Result<Target, String> {
+pub fn parse_url(text: &str) -> Result<Target, String> {
     let text = text.split('#').next().unwrap_or("");
     let absolute = match text {
         "" => return Err("the URL is empty".to_owned()),
@@ -63,26 +72,76 @@ pub(super) fn parse_url(text: &str) -> Result<Target, String> {
 }
 
 /// Reads `NAME: VALUE`.
-pub(super) fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+pub fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("a colon is missing, as in 'x-version: 2'")?;
     let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| "not a header's name")?;
     let value = HeaderValue::from_str(value.trim()).map_err(|_| "not a header's value")?;
     Ok((name, value))
 }
 
+/// A request to explain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Its method.
+    pub method: Method,
+    /// What it asks for.
+    pub target: Target,
+    /// Its header fields.
+    pub fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    method: Method,
+    /// With its query.
+    target: String,
+    /// Empty: there is none.
+    host: String,
+    /// `None`: no route matches.
+    winner: Option<Winner>,
+    /// In the order of the table.
+    verdicts: Vec<Fared>,
+    /// Routes that lost and are not among them.
+    more: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Winner {
+    route: String,
+    does: String,
+    /// What the upstream or the client gets to see: what it is, and it.
+    details: Vec<(&'static str, String)>,
+}
+
+/// How a route fared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Fared {
+    route: String,
+    outcome: String,
+    matches: String,
+}
+
+/// What a part of the text is, for colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// The route that wins.
+    Good,
+    /// That there is none.
+    Bad,
+    /// What only names something.
+    Label,
+}
+
 /// What becomes of a request.
 ///
 /// # Errors
 /// The table can't be built, which a loaded config does not do.
-pub(super) fn explain(
-    config: &Config,
-    method: &Method,
-    target: &Target,
-    fields: &[(HeaderName, HeaderValue)],
-) -> Result<String, String> {
+pub fn explain(config: &Config, asked: &Asked) -> Result<Explained, String> {
     let built = compile(config, &Resolved::new(), &mut Identities::new(), 0);
     let routes =
         built.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    let Asked { method, target, fields } = asked;
     let mut headers = HeaderMap::new();
     for (name, value) in fields {
         headers.append(name, value.clone());
@@ -99,14 +158,58 @@ pub(super) fn explain(
         query: target.query.as_deref(),
         headers: &headers,
     };
-
-    let mut text = String::new();
     let query = target.query.as_ref().map_or(String::new(), |it| format!("?{it}"));
-    let at = if authority.is_empty() { "no host".to_owned() } else { authority.clone() };
-    text.push_str(&format!("{} {}{query} {}\n\n", method, target.path, dim(&format!("({at})"))));
-    text.push_str(&winner(config, &routes, &request, &target.scheme, &authority));
-    text.push_str(&verdicts(config, &routes, &request));
-    Ok(text)
+    let (verdicts, more) = verdicts(config, &routes, &request);
+    Ok(Explained {
+        method: method.clone(),
+        target: format!("{}{query}", target.path),
+        winner: winner(config, &routes, &request, &target.scheme, &authority),
+        host: authority,
+        verdicts,
+        more,
+    })
+}
+
+impl Explained {
+    /// For people.
+    pub fn text(&self, paint: &dyn Fn(Tone, &str) -> String) -> String {
+        let at = if self.host.is_empty() { "no host" } else { &self.host };
+        let at = paint(Tone::Label, &format!("({at})"));
+        let mut text = format!("{} {} {at}\n\n", self.method, self.target);
+        match &self.winner {
+            None => text.push_str(&format!("{}  no route matches: 404\n", paint(Tone::Bad, "none"))),
+            Some(winner) => {
+                text.push_str(&format!("{}  {}\n", paint(Tone::Good, &winner.route), winner.does));
+                for (what, is) in &winner.details {
+                    text.push_str(&format!("  {}  {is}\n", paint(Tone::Label, &format!("{what:13}"))));
+                }
+            }
+        }
+        let mut rows = vec![["ROUTE", "OUTCOME", "MATCHES"].map(str::to_owned).to_vec()];
+        let row = |it: &Fared| vec![it.route.clone(), it.outcome.clone(), it.matches.clone()];
+        rows.extend(self.verdicts.iter().map(row));
+        let more =
+            if self.more > 0 { format!("... and {} more that lost\n", self.more) } else { String::new() };
+        format!("{text}\n{}{more}", table(&rows, &|heading| paint(Tone::Label, heading)))
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Json {
+        let detail = |(what, is): &(&str, String)| json!({ "what": what, "is": is });
+        let winner = |it: &Winner| {
+            let details: Vec<Json> = it.details.iter().map(detail).collect();
+            json!({ "route": it.route, "does": it.does, "details": details })
+        };
+        let fared = |it: &Fared| json!({ "route": it.route, "outcome": it.outcome, "matches": it.matches });
+        json!({
+            "method": self.method.as_str(),
+            "target": self.target,
+            "host": self.host,
+            "winner": self.winner.as_ref().map(winner),
+            "routes": self.verdicts.iter().map(fared).collect::<Vec<_>>(),
+            "more_that_lost": self.more,
+        })
+    }
 }
 
 fn winner(
@@ -115,18 +218,12 @@ fn winner(
     request: &RequestView<'_>,
     scheme: &str,
     authority: &str,
-) -> String {
-    let Some(selected) = routes.select(request) else {
-        return format!("{}  no route matches: 404\n\n", red("none"));
-    };
+) -> Option<Winner> {
+    let selected = routes.select(request)?;
     let name = &selected.route.name;
-    let Some(route) = config.routes.iter().find(|it| it.name == *name) else { return String::new() };
-    let mut text = format!("{}  {}\n", green(name), route.action_text());
-    for (what, is) in details(config, route, selected.prefix_len, request, scheme, authority) {
-        text.push_str(&format!("  {}  {is}\n", dim(&format!("{what:13}"))));
-    }
-    text.push('\n');
-    text
+    let route = config.routes.iter().find(|it| it.name == *name)?;
+    let details = details(config, route, selected.prefix_len, request, scheme, authority);
+    Some(Winner { route: name.to_string(), does: route.action_text(), details })
 }
 
 /// What the upstream or the client gets to see.
@@ -142,7 +239,7 @@ fn details(
     let endpoints = |name: &str| {
         let upstream = config.upstream(name)?;
         let targets = upstream.endpoints.iter().map(|it| it.target.to_string());
-        Some(("endpoints", format!("{} ({})", crate::control::describe::listed(targets), upstream.name)))
+        Some(("endpoints", format!("{} ({})", listed(targets), upstream.name)))
     };
     match &route.action {
         Action::Upstream(name) => lines.extend(endpoints(name)),
@@ -164,13 +261,12 @@ fn details(
     lines
 }
 
-fn verdicts(config: &Config, routes: &RouteTable, request: &RequestView<'_>) -> String {
-    let verdicts = routes.explain(request);
-    let mut rows = vec![["ROUTE", "OUTCOME", "MATCHES"].map(str::to_owned).to_vec()];
-    let mut lost = 0;
-    for verdict in &verdicts {
+/// Those that are shown, and how many are not.
+fn verdicts(config: &Config, routes: &RouteTable, request: &RequestView<'_>) -> (Vec<Fared>, usize) {
+    let (mut shown, mut lost) = (Vec::new(), 0);
+    for verdict in routes.explain(request) {
         let Some(route) = routes.routes.get(verdict.route) else { continue };
-        let outcome = match &verdict.outcome {
+        let outcome = match verdict.outcome {
             Outcome::Won => "won".to_owned(),
             Outcome::Shadowed => "would do, but another comes first".to_owned(),
             Outcome::LostOn(reason) => {
@@ -178,14 +274,12 @@ fn verdicts(config: &Config, routes: &RouteTable, request: &RequestView<'_>) -> 
                 if lost > LOST_SHOWN_MAX {
                     continue;
                 }
-                reason.clone()
+                reason
             }
         };
         let known = config.routes.iter().find(|it| it.name == route.name);
         let matches = known.map_or(String::new(), |it| conditions(&it.predicates));
-        rows.push(vec![route.name.to_string(), outcome, matches]);
+        shown.push(Fared { route: route.name.to_string(), outcome, matches });
     }
-    let more = lost.saturating_sub(LOST_SHOWN_MAX);
-    let more = if more > 0 { format!("... and {more} more that lost\n") } else { String::new() };
-    format!("{}{more}", table(&rows))
+    (shown, lost.saturating_sub(LOST_SHOWN_MAX))
 }

@@ -34,7 +34,7 @@ use self::{
 use crate::{
     control::{
         Identities, Resolved,
-        admin::{self, AdminListener, AdminState},
+        admin::{self, Access, AdminListener, AdminState},
         compile,
         config::{self, Config},
         desired::Desired,
@@ -64,6 +64,9 @@ pub enum ServerError {
     /// The driver that the config asks for can't be had.
     #[error("{0}")]
     Driver(String),
+    /// The admin API's token can't be had.
+    #[error("admin.token_file: {0}")]
+    Admin(String),
     /// Something that the system refused.
     #[error("{what}: {error}")]
     System {
@@ -234,19 +237,12 @@ impl Server {
     fn admin(&self, chosen: Chosen, reason: String) -> Result<(), ServerError> {
         let Some(admin) = &self.config.admin else { return Ok(()) };
         let address = config::address_text(&admin.address);
+        let access = Access::new(admin).map_err(ServerError::Admin)?;
         let listener =
             AdminListener::bind(&address).map_err(system(format!("admin: can't listen on {address}")))?;
         tracing::info!("admin: {}", listener.address());
-        let live = Arc::clone(&self.changes.live);
-        let state = AdminState {
-            board: Arc::clone(&self.board),
-            ready: Arc::clone(&self.ready),
-            config: Arc::new(move || {
-                live.read().map(|live| live.desired.config().masked()).unwrap_or_default()
-            }),
-            info: Arc::new(info(chosen, reason)),
-            asks: self.changes.asks.clone(),
-        };
+        let what = (&self.board, info(chosen, reason), &self.ready);
+        let state = AdminState::new(what, &self.changes.live, &self.changes.asks, access);
         tokio::spawn(async move {
             if let Err(error) = admin::serve(listener, state, std::future::pending()).await {
                 tracing::error!(%error, "the admin listener has ended");

@@ -45,6 +45,14 @@ impl Kind {
             Kind::Upstream => "upstream",
         }
     }
+
+    /// Its key in the config.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Kind::Route => "routes",
+            Kind::Upstream => "upstreams",
+        }
+    }
 }
 
 /// A route or an upstream as people are shown it.

@@ -11,6 +11,7 @@
 pub(crate) mod document;
 pub(crate) mod either;
 pub(crate) mod findings;
+pub(crate) mod json;
 pub(crate) mod quantity;
 pub(crate) mod routes;
 pub(crate) mod section;
