@@ -119,7 +119,7 @@ struct Running {
 )]
 struct RouteArgs {
     /// The config file
-    #[arg(short, long, value_name = "FILE", required_unless_present = "admin", conflicts_with = "admin")]
+    #[arg(short, long, value_name = "FILE", required_unless_present = "admin", conflicts_with_all = ["admin", "token_file"])]
     config: Option<PathBuf>,
     #[command(flatten)]
     running: Running,

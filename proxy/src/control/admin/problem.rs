@@ -105,7 +105,7 @@ impl Problem {
     pub(super) fn denied(denied: Denied, from: &str) -> Problem {
         match denied {
             Denied::Expectation(Some(tag)) => {
-                let error = "it is not as If-Match or If-None-Match expects: get it again, with its ETag";
+                let error = "it is not as If-Match or If-None-Match says: its tag is in ETag, with quotes";
                 Problem::new(StatusCode::PRECONDITION_FAILED, error).with(header::ETAG, answer::etag(tag))
             }
             Denied::Expectation(None) => {

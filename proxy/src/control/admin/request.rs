@@ -97,31 +97,30 @@ fn expect(headers: &HeaderMap) -> Result<Expect, Problem> {
         }
     };
     match (values.peek().is_some(), absent) {
-        (true, true) => Err(Problem::malformed("If-Match and If-None-Match contradict each other")),
+        // That it is there, and that it is not: this never holds.
+        (true, true) => Ok(Expect::OneOf(Vec::new())),
         (false, true) => Ok(Expect::Absent),
         (false, false) => Ok(Expect::Anything),
         (true, false) => {
             let all = values.map(text).collect::<Result<Vec<_>, _>>()?.join(", ");
-            if all == "*" { Ok(Expect::Present) } else { tags(&all).map(Expect::OneOf) }
+            match all.as_str() {
+                "" => Err(Problem::malformed("If-Match is empty")),
+                "*" => Ok(Expect::Present),
+                _ => Ok(Expect::OneOf(tags(&all))),
+            }
         }
     }
 }
 
-/// The tags of a list of entity tags (RFC 9110, 8.8.3); one that can't be ours is left out, and matches nothing.
-pub(super) fn tags(list: &str) -> Result<Vec<u64>, Problem> {
-    let malformed = || Problem::malformed("not a list of entity tags, as \"0123456789abcdef\"");
-    let mut tags = Vec::new();
-    for item in list.split(',').map(str::trim).filter(|it| !it.is_empty()) {
-        let (weak, quoted) = item.strip_prefix("W/").map_or((false, item), |rest| (true, rest));
-        let inner = quoted.strip_prefix('"').and_then(|it| it.strip_suffix('"')).ok_or_else(malformed)?;
-        if inner.bytes().any(|it| !matches!(it, 0x21 | 0x23..=0x7e)) {
-            return Err(malformed());
-        }
-        let ours = inner.len() == 16 && inner.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
-        // If-Match compares strongly: a weak tag matches nothing.
-        tags.extend(u64::from_str_radix(inner, 16).ok().filter(|_| ours && !weak));
-    }
-    Ok(tags)
+/// Those of a list of entity tags (RFC 9110, 8.8.3) that can be ours; any other matches nothing.
+pub(super) fn tags(list: &str) -> Vec<u64> {
+    let ours = |item: &str| {
+        // Without its quotes. If-Match compares strongly: a weak tag, W/"..", matches nothing.
+        let tag = item.trim().strip_prefix('"')?.strip_suffix('"')?;
+        let good = tag.len() == 16 && tag.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'));
+        u64::from_str_radix(tag, 16).ok().filter(|_| good)
+    };
+    list.split(',').filter_map(ours).collect()
 }
 
 /// The JSON that a request brings: an object of the config.
