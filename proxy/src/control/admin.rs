@@ -2,7 +2,7 @@
 //!
 //! It runs on the control thread's tokio. What takes long is done on threads of its own, so that the control loop goes
 //! on; changes are asked for there, where they are checked and made one after the other. Bounds on its clients:
-//! [`serve`] (connections, time), `request` (bodies).
+//! `serve.rs` (connections, time), `request.rs` (bodies).
 
 mod access;
 mod answer;

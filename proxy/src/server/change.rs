@@ -209,10 +209,13 @@ impl Server {
                 tracing::error!("reload: {count} errors in {path}; the config in force stays");
                 errors.iter().for_each(|error| tracing::error!("{error}"));
             }
-            Err(denied) => {
+            Err(Denied::Refused(refused)) => {
                 self.board.process().reloads_failed.inc();
-                tracing::error!("reload of {path}: {denied:?}; the config in force stays");
+                let why = refused.lines().join("; ");
+                tracing::error!("reload of {path}: {why}; the config in force stays");
             }
+            // Nothing was read.
+            Err(Denied::Expectation(_)) => {}
         }
         answer
     }

@@ -73,7 +73,7 @@ impl AdminListener {
         }
     }
 
-    /// Answers until `shutdown`, see [`serve::serve`]. The file of a unix socket is removed at the end.
+    /// Answers until `shutdown`, see `serve.rs`. The file of a unix socket is removed at the end.
     pub(super) async fn serve(
         self,
         router: Router,

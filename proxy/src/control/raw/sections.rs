@@ -37,7 +37,7 @@ section! {
         shutdown: Shutdown, default({}), table::<Shutdown>();
         /// How changes are taken in while the process runs.
         control: Control, default({}), table::<Control>();
-        /// More files with [[upstreams]] and [[routes]], read in the order of their names: paths from this file's folder
+        /// More files with upstreams and routes, read in the order of their names: paths from this file's folder
         /// on, with * and ?, as "routes.d/*.toml". One that is bad is reported and its last good version stays.
         include: Vec<Item<String>>, default([]), List(ANY);
         /// Where clients are accepted, at least one.

@@ -30,7 +30,10 @@ fn schemathesis_finds_nothing() {
     let dir = Dir::new();
     let origin = Origin::replies(&[ok("through")]);
     fs::write(dir.file("token"), TOKEN).unwrap();
-    fs::write(dir.file("schemathesis.toml"), SETTINGS).unwrap();
+    let hooks = dir.file("hooks.py");
+    fs::write(&hooks, include_str!("fuzz.py")).unwrap();
+    let settings = format!("hooks = {:?}\n\n{SETTINGS}", hooks.display().to_string());
+    fs::write(dir.file("schemathesis.toml"), settings).unwrap();
     // Endpoints that it makes up are names, for which nobody out there is to be asked.
     let mut launch = Proxy::launch(Driver::Epoll);
     if Confine::NoNameServers.is_possible() {
@@ -54,7 +57,7 @@ fn schemathesis_finds_nothing() {
         "--mode",
         "all",
         "--max-examples",
-        "6",
+        "15",
         "--phases",
         "examples,coverage,fuzzing,stateful",
         "--seed",
@@ -70,8 +73,15 @@ fn schemathesis_finds_nothing() {
     assert!(ran.status.success(), "{said}");
     assert!(said.contains("Tested: 26"), "{said}");
 
-    // Whatever it has done to the config, the files are there, and the proxy serves.
+    // It got as far as the config: most of what it asks for is wrong, or is not there, but not all of it.
     let fields = format!("{token}\r\n");
+    let metrics = super::ask(&proxy.admin_address(), "GET", "/metrics", &fields, "").expect(200).text();
+    let count = |result: &str| {
+        let series = format!("ringlane_config_changes_total{{result={result:?}}} ");
+        metrics.lines().find_map(|line| line.strip_prefix(&series)?.parse::<u32>().ok()).unwrap()
+    };
+    assert!(count("accepted") >= 5 && count("refused") >= 100, "{metrics}");
+    // Whatever it has done to the config, the files are there, and the proxy serves.
     super::ask(&proxy.admin_address(), "POST", "/config/reload", &fields, "").expect(200);
     let mut client = Client::connect(&web);
     client.send("GET /through HTTP/1.1\r\nHost: a\r\n\r\n");
