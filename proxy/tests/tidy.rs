@@ -45,7 +45,7 @@ const ONLY_IN: [(&str, &[&str], &str); 8] = [
     ("tokio::", &["control", "server", "observe/board"], "no tokio in a worker"),
     (
         "StatusCode::BAD_",
-        &["worker/answer.rs", "control/admin.rs"],
+        &["worker/answer.rs", "control/admin/problem.rs"],
         "status codes of our own are decided in one file",
     ),
     ("etcd_client", &["control/etcd"], "what knows etcd can be replaced in one folder"),

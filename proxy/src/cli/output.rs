@@ -12,7 +12,9 @@ use super::EXIT_OURS;
 use crate::{
     control::{
         config::Config,
+        describe,
         error::{ConfigError, Part},
+        explain::Tone,
     },
     doctor::{Finding, Outcome, Report},
 };
@@ -110,22 +112,18 @@ fn error_text(error: &ConfigError, on: bool, strong: Style) -> String {
     text
 }
 
-/// Rows in columns, two spaces apart; the first row is the heading.
+/// Rows in columns; the first row is the heading.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for (index, row) in rows.iter().enumerate() {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        let line = cells.collect::<Vec<_>>().join("  ");
-        let line = line.trim_end();
-        text.push_str(&if index == 0 { dim(line) } else { line.to_owned() });
-        text.push('\n');
+    describe::table(rows, &dim)
+}
+
+/// Colours of an explanation.
+pub(super) fn tone(tone: Tone, text: &str) -> String {
+    match tone {
+        Tone::Good => green(text),
+        Tone::Bad => red(text),
+        Tone::Label => dim(text),
     }
-    text
 }
 
 /// The doctor's findings, one a line, with what to do below.

@@ -1,82 +1,155 @@
-//! The admin API: what a person, a probe or a scraper may ask of the running process. It only reads.
+//! The admin API: how the process is doing, what its config is, and changes of it. `docs/admin-api.md` describes it.
 //!
-//! It runs on the control thread's tokio, so whatever it does costs the workers a copy of their histograms at most.
-//! It has no authentication and no limit on slow clients: it belongs on the loopback address or on a unix socket.
+//! It runs on the control thread's tokio. What takes long is done on threads of its own, so that the control loop goes
+//! on; changes are asked for there, where they are checked and made one after the other. Bounds on its clients:
+//! `serve.rs` (connections, time), `request.rs` (bodies).
 
+mod access;
+mod answer;
+pub mod client;
+mod explaining;
 mod listener;
 mod mask;
+mod objects;
+mod openapi;
+mod problem;
+mod reports;
+mod request;
+mod serve;
+mod whole;
 
+pub use access::Access;
 pub use listener::AdminListener;
 
 use std::{
-    collections::HashMap,
     fmt,
     future::Future,
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, SystemTime},
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use axum::{
-    Json, Router,
-    extract::{Query, State},
-    http::{HeaderMap, StatusCode, header},
+    Router,
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
-use super::ask::Asks;
-use crate::observe::{
-    Board, Info, Merged, latency_hlog, latency_json, latency_table,
-    prometheus::{self, prometheus_text},
+use self::{
+    problem::{Problem, as_text, wants_text},
+    request::Asked,
 };
+use super::{
+    ask::{Asks, Change, Done},
+    desired::Kind,
+    live::{Live, Shared},
+};
+use crate::observe::{Board, Info, Merged};
 
 /// How long a report waits for the workers; those that are silent are named in it.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long answers under way may take once the process is ending.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+/// Long jobs at a time; others wait.
+const JOBS_MAX: usize = 2;
+/// Whole configs that are received at a time.
+const LARGE_BODIES_MAX: usize = 2;
 
-/// Every path, with what it answers: the index and the test against forgotten ones come from it.
-const PATHS: [(&str, &str); 6] = [
+/// Every path, with what it answers: the index and the tests against forgotten ones come from it.
+const PATHS: [(&str, &str); 17] = [
     ("/healthz", "200 while the process lives"),
     ("/readyz", "200 while workers accept, 503 while starting or draining"),
     ("/metrics", "all metrics, in Prometheus's text format"),
     ("/latency", "latency percentiles as a table; ?format=json, or ?format=hlog for HdrHistogram tools"),
-    ("/config", "the config in force as JSON, secrets masked"),
+    ("/config", "GET, PUT: the config as JSON, credentials masked"),
+    ("/config/status", "how the last changes went, which files are bad"),
+    ("/config/reload", "POST: read the files again"),
+    ("/config/revisions", "the last revisions"),
+    ("/config/rollback/{revision}", "POST: back to one of them"),
+    ("/routes", "all routes"),
+    ("/routes/{name}", "GET, PUT, PATCH, DELETE: one"),
+    ("/upstreams", "all upstreams"),
+    ("/upstreams/{name}", "GET, PUT, PATCH, DELETE: one"),
+    ("/upstreams/{name}/endpoints/{address}", "GET, PUT, PATCH, DELETE: an endpoint's weight"),
+    ("/explain", "?url=URL&method=GET&header=name:value: which route a request takes, and why"),
+    ("/openapi.json", "all of this for programs (OpenAPI 3.1)"),
     ("/", "this list"),
 ];
 
-/// What the admin API shows. Cloned for every request.
+/// What the admin API shows and where it asks for changes. Cloned for every request.
 #[derive(Clone)]
 pub struct AdminState {
-    /// Counters and histograms.
-    pub board: Arc<Board>,
-    /// Set while workers accept: from the moment all listen to the start of draining.
-    pub ready: Arc<AtomicBool>,
-    /// The config in force. Called for every request to `/config`; what it returns is masked before it is shown.
-    pub config: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
-    /// What is running.
-    pub info: Arc<Info>,
-    /// Where changes are asked for.
-    pub asks: Asks,
+    board: Arc<Board>,
+    ready: Arc<AtomicBool>,
+    info: Arc<Info>,
+    asks: Asks,
+    live: Shared,
+    access: Arc<Access>,
+    jobs: Arc<Semaphore>,
+    large: Arc<Semaphore>,
 }
 
 impl fmt::Debug for AdminState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AdminState")
-            .field("info", &self.info)
-            .field("ready", &self.ready)
-            .finish_non_exhaustive()
+        f.debug_struct("AdminState").field("info", &self.info).finish_non_exhaustive()
     }
 }
 
 impl AdminState {
+    /// `ready`: set while workers accept, from the moment all listen to the start of draining.
+    pub fn new(
+        (board, info, ready): (&Arc<Board>, Info, &Arc<AtomicBool>),
+        live: &Shared,
+        asks: &Asks,
+        access: Access,
+    ) -> AdminState {
+        AdminState {
+            board: Arc::clone(board),
+            ready: Arc::clone(ready),
+            info: Arc::new(info),
+            asks: asks.clone(),
+            live: live.clone(),
+            access: Arc::new(access),
+            jobs: Arc::new(Semaphore::new(JOBS_MAX)),
+            large: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
+        }
+    }
+
     async fn report(&self) -> Merged {
         self.board.collect(REPORT_TIMEOUT).await.merge()
+    }
+
+    /// Looks at what is live. Nothing else can be changed meanwhile: what takes long is to be done with what was taken
+    /// along.
+    fn live<T>(&self, look: impl FnOnce(&Live) -> T) -> T {
+        self.live.read(look)
+    }
+
+    /// Does what takes long where nobody waits for it but who asked.
+    async fn off_loop<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let _seat = self.jobs.acquire().await;
+        tokio::task::spawn_blocking(job).await.map_err(|error| Problem::ours(error.to_string()))
+    }
+
+    async fn ask(&self, change: Change, asked: Asked) -> Result<(Done, bool), Problem> {
+        let Asked { from, expect, dry_run } = asked;
+        match self.asks.ask(change, expect, dry_run, &from).await {
+            Some(Ok(done)) => Ok((done, dry_run)),
+            Some(Err(denied)) => Err(Problem::denied(denied, &from)),
+            None => Err(Problem::ending()),
+        }
+    }
+
+    async fn change(&self, change: Change, asked: Asked) -> Result<Response, Problem> {
+        let (done, dry_run) = self.ask(change, asked).await?;
+        Ok(answer::changed(&done, dry_run, &answer::done(&done, dry_run)))
     }
 }
 
@@ -106,82 +179,45 @@ pub async fn serve(
 }
 
 fn router(state: AdminState) -> Router {
+    let description = openapi::describe(state.access.is_guarded());
+    let description = bytes::Bytes::from(format!("{description:#}\n"));
     Router::new()
         .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .route("/latency", get(latency))
-        .route("/config", get(config))
+        .route("/readyz", get(reports::readyz))
+        .route("/metrics", get(reports::metrics))
+        .route("/latency", get(reports::latency))
+        .route("/config", get(whole::get).put(whole::put))
+        .route("/config/status", get(whole::status))
+        .route("/config/reload", post(whole::reload))
+        .route("/config/revisions", get(whole::revisions))
+        .route("/config/rollback/{revision}", post(whole::roll_back))
+        .route("/routes", objects::list(Kind::Route))
+        .route("/routes/{name}", objects::one(Kind::Route))
+        .route("/upstreams", objects::list(Kind::Upstream))
+        .route("/upstreams/{name}", objects::one(Kind::Upstream))
+        .route("/upstreams/{name}/endpoints/{*address}", objects::endpoint())
+        .route("/explain", get(explaining::get))
+        .route("/openapi.json", get(async move || answer::bytes(StatusCode::OK, description.to_vec())))
         .route("/", get(async || index()))
-        .fallback(async || (StatusCode::NOT_FOUND, format!("no such path; there are:\n{}", index())))
+        .method_not_allowed_fallback(async || Problem::not_allowed())
+        .fallback(async || Problem::not_found(format!("no such path; there are:\n{}", index())))
+        .layer(middleware::from_fn_with_state(state.clone(), gate))
         .with_state(state)
 }
 
-fn index() -> String {
-    PATHS.iter().map(|(path, meaning)| format!("{path:<10} {meaning}\n")).collect()
-}
-
-async fn readyz(State(state): State<AdminState>) -> (StatusCode, &'static str) {
-    if state.ready.load(Ordering::Acquire) {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready: starting or draining\n")
-    }
-}
-
-async fn metrics(State(state): State<AdminState>) -> impl IntoResponse {
-    let merged = state.report().await;
-    let text = prometheus_text(&state.info, &state.board, &merged);
-    ([(header::CONTENT_TYPE, prometheus::CONTENT_TYPE)], text)
-}
-
-/// How `/latency` answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Text,
-    Json,
-    Hlog,
-}
-
-impl Format {
-    /// What the query says, else what `Accept` says, else text. `None`: the query names none that there is.
-    fn of(query: &HashMap<String, String>, headers: &HeaderMap) -> Option<Self> {
-        match query.get("format").map(String::as_str) {
-            Some("text") => Some(Self::Text),
-            Some("json") => Some(Self::Json),
-            Some("hlog") => Some(Self::Hlog),
-            Some(_) => None,
-            None => {
-                let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("");
-                let json =
-                    accept.split([',', ';']).any(|part| part.trim().eq_ignore_ascii_case("application/json"));
-                Some(if json { Self::Json } else { Self::Text })
-            }
-        }
-    }
-}
-
-async fn latency(
-    State(state): State<AdminState>,
-    Query(query): Query<HashMap<String, String>>,
-    headers: HeaderMap,
-) -> Response {
-    let Some(format) = Format::of(&query, &headers) else {
-        return (StatusCode::BAD_REQUEST, "format is one of text, json, hlog\n").into_response();
+/// Lets in whom [`Access`] lets in, and words problems as they are wanted.
+async fn gate(State(state): State<AdminState>, request: Request, next: Next) -> Response {
+    let text = wants_text(request.headers());
+    let response = match state.access.refuses(&request) {
+        Some(problem) => problem.into_response(),
+        None => next.run(request).await,
     };
-    let merged = state.report().await;
-    match format {
-        Format::Text => latency_table(&merged).into_response(),
-        Format::Json => Json(latency_json(&merged)).into_response(),
-        Format::Hlog => match latency_hlog(&merged, state.info.started, SystemTime::now()) {
-            Ok(log) => log.into_response(),
-            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
-        },
-    }
+    if text { as_text(response) } else { response }
 }
 
-async fn config(State(state): State<AdminState>) -> Json<serde_json::Value> {
-    Json(mask::masked((state.config)()))
+fn index() -> String {
+    let width = PATHS.iter().map(|(path, _)| path.len()).max().unwrap_or(0);
+    PATHS.iter().map(|(path, meaning)| format!("{path:<width$}  {meaning}\n")).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
 
-use super::desired::{Kind, Refused};
+use super::desired::{Kind, Refused, Weight};
 
 /// Changes that wait for the control thread. Whoever comes then waits too.
 pub const ASKS_MAX: usize = 1024;
@@ -20,7 +20,7 @@ pub enum Change {
     /// Its end.
     Delete(Kind, String),
     /// The weight of an endpoint: upstream, address, weight.
-    PutEndpoint(String, String, u64),
+    PutEndpoint(String, String, Weight),
     /// An endpoint's end, or that of the weight that was set over it.
     DeleteEndpoint(String, String),
     /// What was in force at that revision.

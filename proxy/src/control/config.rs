@@ -111,6 +111,10 @@ pub enum Driver {
 pub struct Admin {
     /// Where it listens.
     pub address: Address,
+    /// The file that holds the token it asks for; `None`: it asks for none.
+    pub token_file: Option<PathBuf>,
+    /// Whether metrics are for everybody all the same.
+    pub metrics_open: bool,
 }
 
 /// The program's own log.

@@ -136,3 +136,21 @@ fn value_text(value: &ValuePattern) -> String {
         ValuePattern::Regex(regex) => format!(" ~ {regex}"),
     }
 }
+
+/// Rows in columns, two spaces apart; the first row is the heading.
+pub fn table(rows: &[Vec<String>], heading: &dyn Fn(&str) -> String) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for (index, row) in rows.iter().enumerate() {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        let line = line.trim_end();
+        text.push_str(&if index == 0 { heading(line) } else { line.to_owned() });
+        text.push('\n');
+    }
+    text
+}

@@ -25,6 +25,15 @@ pub(super) fn is_secret(name: &str) -> bool {
 
 /// The whole, but for the comments.
 pub(super) fn of(config: &Config) -> Json {
+    with(config, route)
+}
+
+/// The same with credentials as they are: never shown.
+pub(super) fn unmasked(config: &Config) -> Json {
+    with(config, filled::<Route>)
+}
+
+fn with(config: &Config, route: fn(&str) -> Json) -> Json {
     let mut shown = settings(config);
     let routes = config.routes.iter().map(|it| route(&it.written)).collect();
     let upstreams = config.upstreams.iter().map(|it| upstream(it)).collect();

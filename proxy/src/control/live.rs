@@ -34,6 +34,9 @@ pub struct Store {
     pub unfulfilled: Unfulfilled,
 }
 
+/// Errors that are kept of a change.
+const ERRORS_KEPT_MAX: usize = 50;
+
 /// How the last change of a kind went.
 #[derive(Debug, Clone)]
 pub struct Attempt {
@@ -54,7 +57,7 @@ pub struct Live {
     pub desired: Desired,
     /// What was in force.
     pub history: History,
-    /// Counts accepted changes.
+    /// Counts accepted changes, from a number that no earlier process had.
     pub version: u64,
     /// Whether something that was accepted is not in force yet.
     pub waiting: bool,
@@ -95,12 +98,14 @@ impl Live {
     /// At the start.
     pub fn new(path: PathBuf, desired: Desired, now: SystemTime) -> Live {
         let history = History::new(&path.display().to_string(), now);
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let version = u64::try_from(since.as_micros()).unwrap_or_default();
         let (last, last_refused, seen) = (None, None, files::fingerprint(&path));
         Live {
             path,
             desired,
             history,
-            version: 1,
+            version,
             waiting: false,
             generation: 1,
             seen,
@@ -170,7 +175,12 @@ impl Live {
     }
 
     /// Notes how a change went.
-    pub fn note(&mut self, source: &str, errors: Vec<String>, at: SystemTime) {
+    pub fn note(&mut self, source: &str, mut errors: Vec<String>, at: SystemTime) {
+        let more = errors.len().saturating_sub(ERRORS_KEPT_MAX);
+        if more > 0 {
+            errors.truncate(ERRORS_KEPT_MAX);
+            errors.push(format!("and {more} more"));
+        }
         let attempt = Attempt { source: source.to_owned(), at, errors };
         if !attempt.errors.is_empty() {
             self.last_refused = Some(attempt.clone());

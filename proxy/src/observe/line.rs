@@ -197,6 +197,11 @@ impl Stamp {
     }
 }
 
+/// A time as RFC 3339 in UTC, with milliseconds.
+pub fn rfc3339(time: SystemTime) -> String {
+    String::from_utf8_lossy(Stamp::new().at(time)).into_owned()
+}
+
 /// Writes `value` right-aligned with leading zeros.
 fn digits(place: &mut [u8], mut value: u32) {
     for digit in place.iter_mut().rev() {

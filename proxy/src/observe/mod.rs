@@ -33,7 +33,7 @@ pub use board::{Board, Collected, Slot, Snapshot};
 pub use counter::{Counter, Gauge};
 pub use histogram::{Phase, PhaseHistograms};
 pub use info::Info;
-pub use line::log_fields_markdown;
+pub use line::{log_fields_markdown, rfc3339};
 pub use merged::Merged;
 pub use metrics::{Counters, Process, metrics_markdown};
 pub use named_counts::NamedCounts;

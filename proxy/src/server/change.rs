@@ -86,6 +86,9 @@ impl Changes {
         };
         self.live.write(|live| live.note(from, errors, SystemTime::now()));
         let (deltas, done) = made?;
+        if deltas.iter().any(|it| matches!(it, Delta::Base { .. })) {
+            self.follow_pace();
+        }
         if !deltas.is_empty() {
             self.add(from, deltas, Instant::now());
         }
@@ -99,15 +102,30 @@ impl Changes {
         self.accepted.push(Accepted { source: source.to_owned(), deltas });
     }
 
+    /// Takes over `control` of the config that is asked for.
+    fn follow_pace(&mut self) {
+        let base = self.desired(|it| Arc::clone(it.base()));
+        let control = &base.config.control;
+        self.pace.set(control.rebuild_min_interval, control.rebuild_max_delay);
+    }
+
     /// What would come of a change.
     fn try_out(&mut self, ask: &Ask) -> Answer {
+        // The way back begins at what is in force.
+        let back = matches!(ask.change, Change::RollBack(_));
+        let waiting = self.accepted.iter().filter(|_| back).flat_map(|it| it.deltas.clone());
+        let waiting: Vec<Delta> = waiting.collect();
         self.live.write(|live| {
             let before = live.tag(ask.change.about());
-            let deltas = live.accept(&ask.change, &ask.expect, &ask.from)?;
-            let tag = live.tag(ask.change.about());
-            live.desired.take_back(&deltas);
-            let (changed, created) = (!deltas.is_empty(), before.is_none());
-            Ok(Done { revision: live.history.number(), in_force: false, changed, created, tag })
+            live.desired.take_back(&waiting);
+            let tried = live.accept(&ask.change, &ask.expect, &ask.from).map(|deltas| {
+                let tag = live.tag(ask.change.about());
+                live.desired.take_back(&deltas);
+                let (changed, created) = (!deltas.is_empty(), before.is_none());
+                Done { revision: live.history.number(), in_force: false, changed, created, tag }
+            });
+            waiting.iter().for_each(|it| live.desired.apply(it));
+            tried
         })
     }
 }
@@ -146,17 +164,18 @@ impl Server {
             self.publish().await?;
         }
         let answer = match ask.change {
-            Change::Reload => self.reload(&ask.from),
+            Change::Reload => self.reload(&ask.expect, &ask.from),
             _ => self.changes.accept(&ask.change, &ask.expect, &ask.from),
         };
         let process = self.board.process();
         match answer {
             Ok(done) => {
                 process.config_changes_accepted.inc();
-                let now = done.in_force || at_once || self.changes.pace.is_due(Instant::now());
-                if now {
+                let soon = at_once || self.changes.pace.is_due(Instant::now());
+                if soon && !done.in_force {
                     self.changes.replies.push((ask.reply, done));
                 } else {
+                    // Nobody may wait any more.
                     let _ = ask.reply.send(Ok(done));
                 }
             }
@@ -169,8 +188,8 @@ impl Server {
     }
 
     /// Reads the files again, for `source`. Whatever is wrong with them, what is in force stays.
-    pub(super) fn reload(&mut self, source: &str) -> Answer {
-        let answer = self.changes.accept(&Change::Reload, &Expect::Anything, source);
+    pub(super) fn reload(&mut self, expect: &Expect, source: &str) -> Answer {
+        let answer = self.changes.accept(&Change::Reload, expect, source);
         let path = self.path.display();
         match &answer {
             Ok(_) => {
@@ -181,8 +200,6 @@ impl Server {
                     tracing::error!("reload: {count} errors in {}; what was in force of it stays", file.name);
                     file.refused.iter().for_each(|error| tracing::error!("{error}"));
                 }
-                let control = &config.config.control;
-                self.changes.pace.set(control.rebuild_min_interval, control.rebuild_max_delay);
                 self.board.process().reloads_ok.inc();
             }
             Err(Denied::Refused(Refused::Invalid(errors))) => {
@@ -191,10 +208,13 @@ impl Server {
                 tracing::error!("reload: {count} errors in {path}; the config in force stays");
                 errors.iter().for_each(|error| tracing::error!("{error}"));
             }
-            Err(denied) => {
+            Err(Denied::Refused(refused)) => {
                 self.board.process().reloads_failed.inc();
-                tracing::error!("reload of {path}: {denied:?}; the config in force stays");
+                let why = refused.lines().join("; ");
+                tracing::error!("reload of {path}: {why}; the config in force stays");
             }
+            // Nothing was read.
+            Err(Denied::Expectation(_)) => {}
         }
         answer
     }
@@ -204,7 +224,7 @@ impl Server {
         if let Some(log) = &self.access_log {
             log.reopen();
         }
-        let _ = self.reload("HUP");
+        let _ = self.reload(&Expect::Anything, "HUP");
         self.take(None).await
     }
 

@@ -7,6 +7,7 @@
 //! end:   not ready -> workers drain -> deadline -> workers cut -> last report -> exit line
 //! ```
 
+mod announce;
 mod bind;
 mod change;
 mod log;
@@ -37,7 +38,7 @@ use self::{
 use crate::{
     control::{
         Compiled, Identities, Resolved,
-        admin::{self, AdminListener, AdminState},
+        admin::{self, Access, AdminListener, AdminState},
         compile,
         config::{self, Config},
         desired::Desired,
@@ -67,6 +68,9 @@ pub enum ServerError {
     /// The driver that the config asks for can't be had.
     #[error("{0}")]
     Driver(String),
+    /// The admin API's token can't be had.
+    #[error("admin.token_file: {0}")]
+    Admin(String),
     /// Something that the system refused.
     #[error("{what}: {error}")]
     System {
@@ -208,61 +212,15 @@ impl Server {
         Ok(Some(server))
     }
 
-    /// A line each for what a person wants to know at a start.
-    fn announce(&self, chosen: Chosen, reason: &str) {
-        let config = &self.config;
-        tracing::info!("ringlane {}", crate::VERSION);
-        tracing::info!("driver: {} ({reason})", chosen.name());
-        let cores: Vec<_> = (0..self.threads.len()).filter_map(|index| self.threads.core(index)).collect();
-        match cores.is_empty() {
-            true => tracing::info!("workers: {}, not pinned", self.threads.len()),
-            false => tracing::info!("workers: {}, on cores {cores:?}", self.threads.len()),
-        }
-        for (listener, (name, address)) in config.listeners.iter().zip(self.threads.addresses()) {
-            let max = listener.max_connections;
-            tracing::info!("listener {name:?}: {address}, at most {max} connections{}", self.divided(max));
-        }
-        for upstream in &config.upstreams {
-            let max = upstream.pool.max_connections;
-            let endpoints = upstream.endpoints.len();
-            let name = &upstream.name;
-            let divided = self.divided(max);
-            let s = if endpoints == 1 { "" } else { "s" };
-            tracing::info!("upstream {name:?}: {endpoints} endpoint{s}, at most {max} connections{divided}");
-        }
-        tracing::info!("routes: {}", config.routes.len());
-        tracing::info!("config: {}", self.path.display());
-        self.report_names();
-    }
-
-    fn divided(&self, limit: u32) -> String {
-        let workers = self.threads.len() as u32;
-        if workers < 2 { String::new() } else { format!(" ({} for each worker)", limit / workers) }
-    }
-
-    fn report_names(&self) {
-        for failure in self.resolved.failures() {
-            let (name, reason, kept) = (failure.name, failure.reason, failure.kept);
-            tracing::warn!(
-                "endpoint {name} can't be looked up: {reason}; {kept} addresses of before stay in use"
-            );
-        }
-    }
-
     fn admin(&self, chosen: Chosen, reason: String) -> Result<(), ServerError> {
         let Some(admin) = &self.config.admin else { return Ok(()) };
         let address = config::address_text(&admin.address);
+        let access = Access::new(admin).map_err(ServerError::Admin)?;
         let listener =
             AdminListener::bind(&address).map_err(system(format!("admin: can't listen on {address}")))?;
         tracing::info!("admin: {}", listener.address());
-        let live = self.changes.live.clone();
-        let state = AdminState {
-            board: Arc::clone(&self.board),
-            ready: Arc::clone(&self.ready),
-            config: Arc::new(move || live.read(|live| live.desired.config()).masked()),
-            info: Arc::new(info(chosen, reason)),
-            asks: self.changes.asks.clone(),
-        };
+        let what = (&self.board, info(chosen, reason), &self.ready);
+        let state = AdminState::new(what, &self.changes.live, &self.changes.asks, access);
         tokio::spawn(async move {
             if let Err(error) = admin::serve(listener, state, std::future::pending()).await {
                 tracing::error!(%error, "the admin listener has ended");

@@ -22,6 +22,7 @@ mod harness;
 
 mod access_log;
 mod admin;
+mod admin_api;
 mod cli;
 mod clients;
 mod crowd;

@@ -15,6 +15,7 @@ use std::{
 use axum::Router;
 use socket2::{Domain, Type};
 
+use super::serve;
 use crate::upstream::Address;
 
 /// Who may use a unix socket: its owner and its group.
@@ -72,7 +73,7 @@ impl AdminListener {
         }
     }
 
-    /// Answers until `shutdown`. The file of a unix socket is removed at the end.
+    /// Answers until `shutdown`, see `serve.rs`. The file of a unix socket is removed at the end.
     pub(super) async fn serve(
         self,
         router: Router,
@@ -81,15 +82,14 @@ impl AdminListener {
         match self.0 {
             Socket::Tcp(listener, _) => {
                 listener.set_nonblocking(true)?;
-                let listener = tokio::net::TcpListener::from_std(listener)?;
-                axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+                serve::serve(tokio::net::TcpListener::from_std(listener)?, router, shutdown).await;
             }
             Socket::Unix(listener, _file) => {
                 listener.set_nonblocking(true)?;
-                let listener = tokio::net::UnixListener::from_std(listener)?;
-                axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+                serve::serve(tokio::net::UnixListener::from_std(listener)?, router, shutdown).await;
             }
         }
+        Ok(())
     }
 }
 
@@ -98,9 +98,6 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
         io::ErrorKind::AddrInUse => taken(&address.to_string()),
         _ => explained(&address.to_string(), &error),
     })?;
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "the admin API has no authentication and can be reached from other machines");
-    }
     let address = listener.local_addr()?;
     Ok(Socket::Tcp(listener, address))
 }

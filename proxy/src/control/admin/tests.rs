@@ -4,14 +4,45 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     os::unix::net::UnixStream,
+    sync::atomic::Ordering,
     thread,
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::observe::Recorder;
+use crate::{
+    control::{base::Base, config, desired::Desired},
+    observe::Recorder,
+    upstream::Address,
+};
+
+const CONFIG: &str = "\
+[[listeners]]
+name = \"web\"
+address = \"127.0.0.1:8080\"
+[[routes]]
+name = \"app\"
+response_headers = { set = { x-client-token = \"hunter2\" } }
+respond = { body = \"see http://me:hunter2@a/\" }
+";
+
+fn state(workers: usize, token_file: Option<std::path::PathBuf>) -> AdminState {
+    let desired = Desired::of(Base::of_text("test.toml", CONFIG).unwrap());
+    let live = Shared::new(Live::new("test.toml".into(), desired, SystemTime::now()));
+    let info = Info {
+        version: "0.1.0".into(),
+        build: "test".into(),
+        driver: "epoll".into(),
+        driver_reason: "asked for".into(),
+        started: SystemTime::now(),
+    };
+    let address = Address::Unix("/nowhere".into());
+    let access = Access::new(&config::Admin { address, token_file, metrics_open: false }).unwrap();
+    let ready = Arc::new(AtomicBool::new(false));
+    AdminState::new((&Board::new(workers), info, &ready), &live, &Asks::channel().0, access)
+}
 
 /// A running admin API, its workers, and the means to end both.
 struct Running {
@@ -24,19 +55,7 @@ struct Running {
 impl Running {
     fn start(address: &str, workers: usize) -> Self {
         let listener = AdminListener::bind(address).unwrap();
-        let state = AdminState {
-            board: Board::new(workers),
-            ready: Arc::new(AtomicBool::new(false)),
-            config: Arc::new(|| json!({ "admin": { "password": "hunter2" }, "routes": [] })),
-            info: Arc::new(Info {
-                version: "0.1.0".into(),
-                build: "test".into(),
-                driver: "epoll".into(),
-                driver_reason: "asked for".into(),
-                started: SystemTime::now(),
-            }),
-            asks: Asks::channel().0,
-        };
+        let state = state(workers, None);
         let (stop, stopped) = oneshot::channel();
         let address = listener.address();
         let served = state.clone();
@@ -77,15 +96,24 @@ impl Running {
 }
 
 #[test]
-fn every_path_of_the_index_answers() {
+fn every_path_is_in_the_index_and_in_the_description() {
     let mut admin = Running::start("127.0.0.1:0", 1);
-    admin.state.ready.store(true, Ordering::Release);
     let (status, _, index) = admin.get("/", "");
     assert_eq!(status, 200);
+    let (status, _, description) = admin.get("/openapi.json", "");
+    assert_eq!(status, 200);
+    let description: Value = serde_json::from_str(&description).unwrap();
+    let described = description["paths"].as_object().unwrap();
     for (path, _) in PATHS {
         assert!(index.lines().any(|line| line.split(' ').next() == Some(path)), "{path}");
-        assert_eq!(admin.get(path, "").0, 200, "{path}");
+        let path = path.split('?').next().unwrap();
+        assert!(described.contains_key(path), "{path} is not described");
+        // Whatever it answers, it is no path that nobody knows.
+        let path = path.replace("{name}", "none").replace("{address}", "a:1").replace("{revision}", "99");
+        let (_, _, body) = admin.get(&path, "");
+        assert!(!body.contains("no such path"), "{path}: {body}");
     }
+    assert_eq!(described.len(), PATHS.len());
     let (status, _, body) = admin.get("/nowhere", "");
     assert_eq!(status, 404);
     assert!(body.contains("/latency"));
@@ -161,8 +189,10 @@ fn the_config_is_shown_without_its_secrets() {
     let (status, head, body) = admin.get("/config", "");
     assert_eq!(status, 200);
     assert!(head.contains("content-type: application/json"));
+    assert!(!body.contains("hunter2"), "{body}");
     let value: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(value, json!({ "admin": { "password": "***" }, "routes": [] }));
+    assert_eq!(value["routes"][0]["response_headers"]["set"], json!({ "x-client-token": "***" }));
+    assert_eq!(value["routes"][0]["respond"]["body"], "see http://***@a/");
     admin.end().unwrap();
 }
 

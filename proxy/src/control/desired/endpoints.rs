@@ -8,12 +8,21 @@ use std::{
 use serde_json::{Value as Json, json};
 
 use super::{Delta, Desired, Kind, Owner, Refused, Upstream};
-use crate::control::{config::Endpoint, error::ConfigError};
+use crate::control::{config::Endpoint, error::ConfigError, raw::text::ENDPOINT};
 
 /// Weights that may be set.
 const WEIGHTS_MAX: usize = 10_000;
 /// An endpoint's weight.
 const WEIGHT_MAX: u64 = 1000;
+
+/// The weight that an endpoint is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// This one; 0 drains it.
+    Is(u64),
+    /// The one that it had before it was drained: what its upstream says, or 1 where nothing else is known.
+    Own,
+}
 
 /// Weights by upstream and endpoint.
 #[derive(Debug, Default)]
@@ -75,6 +84,18 @@ impl Weights {
         }
     }
 
+    /// Whether these weights leave nothing of an upstream to send requests to; then a sentence about it.
+    pub(super) fn nothing_left(&self, upstream: &Upstream) -> Option<String> {
+        let weights = &self.by_upstream.get(&upstream.name)?.by_target;
+        let weight = |it: &Endpoint| *weights.get(&*it.target.to_string()).unwrap_or(&it.weight);
+        let name = &upstream.name;
+        upstream.endpoints.iter().all(|it| weight(it) == 0).then(|| {
+            format!(
+                "nothing would be left of the upstream `{name}`: the admin API has drained all its endpoints"
+            )
+        })
+    }
+
     /// The upstream of this name is another one now.
     pub(super) fn follow(&mut self, name: &str, upstream: Option<&Arc<Upstream>>) {
         if let Some(weighted) = self.by_upstream.get_mut(name) {
@@ -116,23 +137,25 @@ impl Desired {
         &mut self,
         upstream: &str,
         target: &str,
-        weight: u64,
+        weight: Weight,
         from: &str,
     ) -> Result<Vec<Delta>, Refused> {
         let Some((owner, found)) = self.upstream(upstream) else {
             return Err(self.not_found(Kind::Upstream, upstream));
         };
-        let found = Arc::clone(found);
-        let weight = u32::try_from(weight).ok().filter(|it| u64::from(*it) <= WEIGHT_MAX);
-        let Some(weight) = weight else {
-            let hint = Some(format!("from 0 to {WEIGHT_MAX}"));
-            let error = ConfigError::of_json(from, "/weight".to_owned(), "the weight is out of range", hint);
-            return Err(Refused::Invalid(vec![error]));
-        };
-        if *owner == Owner::Api {
+        let (found, target) = (Arc::clone(found), &*canonical(target));
+        let before = self.weights.get(upstream, target);
+        if *owner == Owner::Api && before.is_none() {
+            let weight = match weight {
+                Weight::Is(weight) => in_range(weight, from)?,
+                Weight::Own => named(&found, target).map_or(1, |it| it.weight.max(1)),
+            };
             return self.edit_endpoints(upstream, from, |endpoints| {
-                endpoints.retain(|it| address_of(it) != target);
-                endpoints.push(json!({ "address": target, "weight": weight }));
+                let endpoint = json!({ "address": target, "weight": weight });
+                match endpoints.iter_mut().find(|it| address_of(it) == target) {
+                    Some(there) => *there = endpoint,
+                    None => endpoints.push(endpoint),
+                }
             });
         }
         let Some(endpoint) = named(&found, target) else {
@@ -140,22 +163,21 @@ impl Desired {
             let text = format!("`{upstream}` has no endpoint {target}; it is of {whose}: add it there");
             return Err(Refused::NotFound(text));
         };
-        let others = self.weights.effective(&found);
-        let others = others.endpoints.iter().filter(|it| it.target != endpoint.target);
-        if weight == 0 && others.map(|it| it.weight).sum::<u32>() == 0 {
-            let text = format!("every other endpoint of `{upstream}` has weight 0: nothing would be left");
-            return Err(Refused::Conflict(text));
-        }
-        let before = self.weights.get(upstream, target);
-        if before.is_none() && self.weights.count() >= WEIGHTS_MAX {
+        let weight = match weight {
+            Weight::Is(weight) => Some(in_range(weight, from)?),
+            Weight::Own if endpoint.weight == 0 => {
+                let whose = self.whose(Kind::Upstream, upstream, owner);
+                let text = format!("the endpoint {target} has weight 0 in {whose}: say which it is to have");
+                return Err(Refused::Conflict(text));
+            }
+            Weight::Own => None,
+        };
+        if before.is_none() && weight.is_some() && self.weights.count() >= WEIGHTS_MAX {
             return Err(Refused::Conflict(format!(
                 "{WEIGHTS_MAX} weights are set already, which is the most"
             )));
         }
-        if before == Some(weight) {
-            return Ok(Vec::new());
-        }
-        Ok(self.weigh(upstream, target, before, Some(weight)))
+        self.weigh(&found, target, before, weight)
     }
 
     /// Removes an endpoint from an upstream of the admin API's own; lifts a weight that was set over any other.
@@ -171,27 +193,28 @@ impl Desired {
         let Some((owner, found)) = self.upstream(upstream) else {
             return Err(self.not_found(Kind::Upstream, upstream));
         };
-        let missing = || Refused::NotFound(format!("`{upstream}` has no endpoint {target}"));
+        let (found, target) = (Arc::clone(found), &*canonical(target));
+        let before = self.weights.get(upstream, target);
+        if before.is_some() {
+            return self.weigh(&found, target, before, None);
+        }
+        if named(&found, target).is_none() {
+            return Err(Refused::NotFound(format!("`{upstream}` has no endpoint {target}")));
+        }
         if *owner == Owner::Api {
-            named(found, target).ok_or_else(missing)?;
             return self.edit_endpoints(upstream, from, |endpoints| {
                 endpoints.retain(|it| address_of(it) != target);
             });
         }
-        let before = self.weights.get(upstream, target);
-        if before.is_none() {
-            named(found, target).ok_or_else(missing)?;
-            let whose = self.whose(Kind::Upstream, upstream, owner);
-            let text =
-                format!("the endpoint {target} is of {whose}: remove it there; or set its weight to 0");
-            return Err(Refused::Conflict(text));
-        }
-        Ok(self.weigh(upstream, target, before, None))
+        let whose = self.whose(Kind::Upstream, upstream, owner);
+        let text = format!("the endpoint {target} is of {whose}: remove it there; or set its weight to 0");
+        Err(Refused::Conflict(text))
     }
 
     /// An endpoint as people are shown it, and a tag that changes with it.
     pub fn endpoint(&self, upstream: &str, target: &str) -> Option<(Json, u32)> {
         let (_, found) = self.upstream(upstream)?;
+        let target = &*canonical(target);
         let written = named(found, target)?.weight;
         let weight = self.weights.get(upstream, target).unwrap_or(written);
         let shown = json!({
@@ -200,10 +223,24 @@ impl Desired {
         Some((shown, weight))
     }
 
-    fn weigh(&mut self, upstream: &str, target: &str, before: Option<u32>, after: Option<u32>) -> Vec<Delta> {
-        let delta = Delta::Weight { upstream: upstream.into(), target: target.into(), before, after };
+    fn weigh(
+        &mut self,
+        upstream: &Upstream,
+        target: &str,
+        before: Option<u32>,
+        after: Option<u32>,
+    ) -> Result<Vec<Delta>, Refused> {
+        if before == after {
+            return Ok(Vec::new());
+        }
+        let delta =
+            Delta::Weight { upstream: Arc::clone(&upstream.name), target: target.into(), before, after };
         self.apply(&delta);
-        vec![delta]
+        if let Some(text) = self.weights.nothing_left(upstream) {
+            self.apply(&delta.inverse());
+            return Err(Refused::Conflict(text));
+        }
+        Ok(vec![delta])
     }
 
     fn edit_endpoints(
@@ -226,6 +263,20 @@ fn named<'u>(upstream: &'u Upstream, target: &str) -> Option<&'u Endpoint> {
     upstream.endpoints.iter().find(|it| it.target.to_string() == target)
 }
 
-fn address_of(endpoint: &Json) -> &str {
-    endpoint.as_str().or_else(|| endpoint.get("address")?.as_str()).unwrap_or("")
+/// As it is shown, however it was written.
+fn canonical(target: &str) -> String {
+    (ENDPOINT.parse)(target).map_or_else(|_| target.to_owned(), |it| it.to_string())
+}
+
+fn address_of(endpoint: &Json) -> String {
+    canonical(endpoint.as_str().or_else(|| endpoint.get("address")?.as_str()).unwrap_or(""))
+}
+
+fn in_range(weight: u64, from: &str) -> Result<u32, Refused> {
+    let good = u32::try_from(weight).ok().filter(|it| u64::from(*it) <= WEIGHT_MAX);
+    good.ok_or_else(|| {
+        let hint = Some(format!("from 0 to {WEIGHT_MAX}"));
+        let message = format!("{weight} is out of range");
+        Refused::Invalid(vec![ConfigError::of_json(from, "/weight".to_owned(), message, hint)])
+    })
 }

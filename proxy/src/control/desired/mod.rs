@@ -8,6 +8,7 @@ mod delta;
 mod endpoints;
 pub mod follow;
 pub mod history;
+mod listed;
 mod object;
 mod twins;
 
@@ -23,11 +24,12 @@ use super::{
     base::{Base, Nothing},
     config::{Action, Config, Route, Upstream},
     error::ConfigError,
-    in_force,
     validate::Outside,
 };
 pub use delta::Delta;
+pub use endpoints::Weight;
 use endpoints::Weights;
+pub use listed::Listed;
 pub use object::{Kind, Object};
 use twins::Twins;
 
@@ -104,7 +106,8 @@ impl Desired {
         Ok(Desired::of(Base::of_text(name, text)?))
     }
 
-    fn of(base: Base) -> Desired {
+    /// What `base` asks for.
+    pub(super) fn of(base: Base) -> Desired {
         let mut desired = Desired {
             base: Arc::new(base),
             routes: BTreeMap::new(),
@@ -195,6 +198,8 @@ impl Desired {
                 lines.push(format!("the route `{twin}` can never be told apart from `{name}` of {whose}"));
             }
         }
+        let drained = base.config.upstreams.iter().filter_map(|it| self.weights.nothing_left(it));
+        lines.extend(drained);
         if lines.is_empty() { Ok(()) } else { Err(Refused::Conflict(lines.join("; "))) }
     }
 
@@ -276,23 +281,6 @@ impl Desired {
         self.base.upstream(name).map(|it| (&Owner::Base, it)).or_else(added)
     }
 
-    /// A route or an upstream as people are shown it: defaults filled in, credentials masked.
-    pub fn shown(&self, kind: Kind, name: &str) -> Option<Object> {
-        match kind {
-            Kind::Route => {
-                let (owner, route) = self.route(name)?;
-                Some(Object::new(in_force::route(&route.written), owner.clone(), &route.written))
-            }
-            Kind::Upstream => {
-                let (owner, upstream) = self.upstream(name)?;
-                let effective = self.weights.effective(upstream);
-                let shown = in_force::upstream(&effective);
-                let tag = shown.to_string();
-                Some(Object::new(shown, owner.clone(), &tag))
-            }
-        }
-    }
-
     /// Where the base has it, for a sentence.
     fn whose(&self, kind: Kind, name: &str, owner: &Owner) -> String {
         let place = match kind {
@@ -304,6 +292,15 @@ impl Desired {
 }
 
 impl Owner {
+    /// For programs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Owner::Base => "files",
+            Owner::Api => "api",
+            Owner::Etcd(_) => "etcd",
+        }
+    }
+
     /// For a sentence.
     pub fn text(&self) -> String {
         match self {

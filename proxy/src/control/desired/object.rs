@@ -154,6 +154,9 @@ impl Desired {
         if before.as_ref().is_some_and(|it| it.value.written == upstream.written && it.owner == *owner) {
             return Ok(None);
         }
+        if let Some(text) = self.weights.nothing_left(&upstream) {
+            return Err(Refused::Conflict(text));
+        }
         let after = Some(Added { owner: owner.clone(), value: Arc::new(upstream) });
         let delta = Delta::upstream(&Arc::from(name), before, after);
         self.apply(&delta);
@@ -291,7 +294,10 @@ pub(super) fn not_masked(json: &Json, from: &str) -> Result<(), Vec<ConfigError>
     fn find(json: &Json, pointer: &str, found: &mut Vec<String>) {
         let step = |key: &str| format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
         match json {
-            Json::String(text) if text == MASKED => found.push(pointer.to_owned()),
+            // The second is how the user's part of a URL is shown.
+            Json::String(text) if text == MASKED || text.contains("://***@") => {
+                found.push(pointer.to_owned())
+            }
             Json::Array(items) => {
                 items.iter().enumerate().for_each(|(at, it)| find(it, &step(&at.to_string()), found));
             }

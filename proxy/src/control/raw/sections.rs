@@ -1,7 +1,7 @@
 //! Every key of the config but those of routes: its type, bounds, default and description. What is said here is all
 //! that is said: the reader, the errors, `ringlane schema` and the check of `configs/full.toml` come from it.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use tracing::level_filters::LevelFilter;
 
@@ -13,7 +13,7 @@ use super::{
     rules::Rule,
     section::{section, table},
     spec::{Choice, Flag, Item, List, auto_or, count, off_or},
-    text::{ANY, LISTEN, NAME},
+    text::{ANY, FILE, LISTEN, NAME},
 };
 use crate::{
     control::config::{AccessLog as AccessLogTarget, Driver, LogFormat},
@@ -41,7 +41,7 @@ section! {
         shutdown: Shutdown, default({}), table::<Shutdown>();
         /// How changes are taken in while the process runs.
         control: Control, default({}), table::<Control>();
-        /// More files with [[upstreams]] and [[routes]], read in the order of their names: paths from this file's folder
+        /// More files with upstreams and routes, read in the order of their names: paths from this file's folder
         /// on, with * and ?, as "routes.d/*.toml". One that is bad is reported and its last good version stays.
         include: Vec<Item<String>>, default([]), List(ANY);
         /// Where clients are accepted, at least one.
@@ -71,8 +71,13 @@ section! {
 section! {
     /// The admin listener.
     pub(crate) struct Admin {
-        /// "ADDRESS:PORT" or "unix:/PATH". It asks for no password: keep it on a loopback address or a unix socket.
+        /// "ADDRESS:PORT" or "unix:/PATH". Without token_file only a loopback address or a unix socket.
         address: Address, required, LISTEN;
+        /// A file with the token (16 bytes to 4 KiB) that requests must bring as "Authorization: Bearer TOKEN"; /healthz
+        /// and /readyz need none. It is read for every request, so that another token counts at once.
+        token_file: PathBuf, optional, FILE;
+        /// /metrics needs no token either.
+        metrics_open: bool, default(false), Flag;
     }
 }
 

@@ -123,6 +123,17 @@ fn parse_name(text: &str) -> Result<String, Fault> {
 pub(crate) const ANY: Text<String> =
     Text { what: "any text", pattern: "", parse: |text| Ok(text.to_owned()) };
 
+/// A file's path.
+pub(crate) const FILE: Text<PathBuf> = Text {
+    what: "a file's path",
+    pattern: r"^[^\u0000]+$",
+    parse: |text| match text {
+        "" => Err(Fault::new("the path is empty", "name a file, or leave the key out")),
+        text if text.contains('\0') => Err(Fault::new("the path contains a NUL", "leave it out")),
+        text => Ok(text.into()),
+    },
+};
+
 /// An address to listen on.
 pub(crate) const LISTEN: Text<Address> = Text {
     what: "\"ADDRESS:PORT\" or \"unix:/PATH\"",

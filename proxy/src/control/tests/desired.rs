@@ -1,157 +1,353 @@
-//! What all sources ask for together.
+//! What all sources ask for together: who may change what, what is refused, and that changes can be taken back.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use serde_json::{Value as Json, json};
 
 use super::AROUND;
 use crate::control::{
-    desired::{
-        Desired, Kind, Owner, Refused,
-        follow::{Unfulfilled, Wish},
-    },
-    error::ConfigError,
+    base::Base,
+    desired::{Delta, Desired, Kind, Owner, Refused, Weight},
 };
 
-fn desired() -> Desired {
-    match Desired::of_text("test.toml", AROUND) {
-        Ok(desired) => desired,
-        Err(errors) => panic!("{errors:?}"),
+const TWO: &str = "\
+[[listeners]]
+name = \"web\"
+address = \"127.0.0.1:8080\"
+
+[[upstreams]]
+name = \"app\"
+endpoints = [\"127.0.0.1:9000\", { address = \"127.0.0.1:9001\", weight = 3 }]
+
+[[routes]]
+name = \"app\"
+upstream = \"app\"
+";
+
+fn desired(text: &str) -> Desired {
+    Desired::of(Base::of_text("test.toml", text).unwrap_or_else(|errors| panic!("{errors:?}")))
+}
+
+/// All that can be seen of it.
+fn seen(desired: &Desired) -> (Json, Vec<String>) {
+    let config = desired.config();
+    let weights = |it: &Arc<crate::control::config::Upstream>| {
+        it.endpoints.iter().map(|it| format!("{} {}", it.target, it.weight)).collect::<Vec<_>>()
+    };
+    (config.masked(), config.upstreams.iter().flat_map(weights).collect())
+}
+
+fn put(desired: &mut Desired, kind: Kind, name: &str, json: Json) -> Result<Vec<Delta>, Refused> {
+    desired.put(kind, name, &Owner::Api, &json, "PUT")
+}
+
+#[track_caller]
+fn conflict<T: std::fmt::Debug>(result: Result<T, Refused>) -> String {
+    match result {
+        Err(Refused::Conflict(text)) => text,
+        other => panic!("{other:?}"),
     }
 }
 
-fn wish(kind: Kind, name: &str, value: Option<Json>) -> Wish {
-    let folder = if kind == Kind::Route { "routes" } else { "upstreams" };
-    Wish { kind, name: name.to_owned(), key: format!("/r/{folder}/{name}").into(), value }
+/// Messages and pointers.
+#[track_caller]
+fn invalid<T: std::fmt::Debug>(result: Result<T, Refused>) -> Vec<String> {
+    match result {
+        Err(Refused::Invalid(errors)) => errors
+            .iter()
+            .map(|it| format!("{}: {}", it.pointer.as_deref().unwrap_or("-"), it.message))
+            .collect(),
+        other => panic!("{other:?}"),
+    }
 }
 
-fn route(name: &str, path: &str, upstream: &str) -> Wish {
-    wish(Kind::Route, name, Some(json!({ "match": { "path": path }, "upstream": upstream })))
-}
-
-fn upstream(name: &str) -> Wish {
-    wish(Kind::Upstream, name, Some(json!({ "endpoints": ["127.0.0.1:9001"] })))
-}
-
-fn names(desired: &Desired) -> (BTreeSet<String>, BTreeSet<String>) {
-    let config = desired.config();
-    let routes = config.routes.iter().map(|it| it.name.to_string()).collect();
-    (routes, config.upstreams.iter().map(|it| it.name.to_string()).collect())
-}
-
-/// Follows, and gives the keys that can't be used.
-fn follow(desired: &mut Desired, open: &mut Unfulfilled, wishes: Vec<Wish>, whole: bool) -> Vec<String> {
-    let (_, news) = desired.follow(open, wishes, whole);
-    news.into_iter().map(|(key, why)| format!("{key}: {}", why.join("; "))).collect()
-}
-
-fn set(names: &[&str]) -> BTreeSet<String> {
-    names.iter().map(|it| (*it).to_owned()).collect()
-}
-
-#[test]
-fn a_store_is_followed_whatever_its_order() {
-    let (mut desired, mut open) = (desired(), Unfulfilled::default());
-    assert!(follow(&mut desired, &mut open, vec![route("a", "/a", "x"), upstream("x")], true).is_empty());
-    assert_eq!(names(&desired), (set(&["a", "app"]), set(&["app", "x"])));
-    // The route goes with its upstream.
-    let gone = vec![wish(Kind::Upstream, "x", None), wish(Kind::Route, "a", None)];
-    assert!(follow(&mut desired, &mut open, gone, false).is_empty());
-    assert_eq!(names(&desired), (set(&["app"]), set(&["app"])));
-    // What a whole list does not name is no more.
-    follow(&mut desired, &mut open, vec![route("a", "/a", "x"), upstream("x")], true);
-    follow(&mut desired, &mut open, vec![upstream("x")], true);
-    assert_eq!(names(&desired), (set(&["app"]), set(&["app", "x"])));
-}
-
-#[test]
-fn what_can_not_be_used_is_said_once_and_used_when_it_can_be() {
-    let (mut desired, mut open) = (desired(), Unfulfilled::default());
-    let said = follow(&mut desired, &mut open, vec![route("a", "/a", "x")], true);
-    assert_eq!(said, ["/r/routes/a: etcd /r/routes/a: /upstream: no upstream is named `x` (there are app)"]);
-    assert_eq!(open.iter().count(), 1);
-    assert!(follow(&mut desired, &mut open, vec![], false).is_empty(), "said twice");
-    assert!(follow(&mut desired, &mut open, vec![upstream("x")], false).is_empty());
-    assert!(open.is_empty());
-    assert_eq!(names(&desired).0, set(&["a", "app"]));
-    // An upstream that is in use stays until it is not.
-    let said = follow(&mut desired, &mut open, vec![wish(Kind::Upstream, "x", None)], false);
-    assert_eq!(said.len(), 1, "{said:?}");
-    assert_eq!(names(&desired).1, set(&["app", "x"]));
-    follow(&mut desired, &mut open, vec![wish(Kind::Route, "a", None)], false);
-    assert_eq!(names(&desired), (set(&["app"]), set(&["app"])));
-    assert!(open.is_empty());
+#[track_caller]
+fn not_found<T: std::fmt::Debug>(result: Result<T, Refused>) -> String {
+    match result {
+        Err(Refused::NotFound(text)) => text,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
 fn a_name_belongs_to_whoever_had_it_first() {
-    let (mut desired, mut open) = (desired(), Unfulfilled::default());
-    let said = follow(&mut desired, &mut open, vec![route("app", "/a", "app")], true);
-    assert_eq!(said, ["/r/routes/app: the route `app` is of test.toml, line 9: change it there"]);
-    let json = json!({ "match": { "path": "/b" }, "upstream": "app" });
-    assert!(desired.put(Kind::Route, "b", &Owner::Api, &json, "PUT").is_ok());
-    let said = follow(&mut desired, &mut open, vec![route("b", "/c", "app")], false);
-    assert_eq!(said, ["/r/routes/b: the route `b` is of the admin API: change it there"]);
-    // What was refused has gone: nothing is to be done, and nobody else's route is touched.
-    assert!(follow(&mut desired, &mut open, vec![wish(Kind::Route, "b", None)], false).is_empty());
-    assert_eq!(names(&desired).0, set(&["app", "b"]));
+    let mut it = desired(AROUND);
+    let route = json!({ "match": { "path": "/x" }, "upstream": "app" });
+    let text = conflict(put(&mut it, Kind::Route, "app", route.clone()));
+    assert_eq!(text, "the route `app` is of test.toml, line 9: change it there");
+    let text = conflict(put(&mut it, Kind::Upstream, "app", json!({ "endpoints": ["127.0.0.1:1"] })));
+    assert_eq!(text, "the upstream `app` is of test.toml, line 5: change it there");
+    conflict(it.delete(Kind::Route, "app", &Owner::Api));
+    conflict(it.patch(Kind::Route, "app", &Owner::Api, &json!({ "upstream": "b" }), "PATCH"));
+
+    let etcd = Owner::Etcd("/ringlane/routes/mine".into());
+    it.put(Kind::Route, "mine", &etcd, &route, "etcd").unwrap();
+    let text = conflict(put(&mut it, Kind::Route, "mine", route.clone()));
+    assert_eq!(text, "the route `mine` is of etcd, key /ringlane/routes/mine: change it there");
+    let other = Owner::Etcd("/ringlane/routes/other".into());
+    conflict(it.put(Kind::Route, "mine", &other, &route, "etcd"));
 }
 
 #[test]
-fn routes_change_places() {
-    let (mut desired, mut open) = (desired(), Unfulfilled::default());
-    follow(&mut desired, &mut open, vec![route("a", "/a", "app"), route("b", "/b", "app")], true);
-    let said = follow(&mut desired, &mut open, vec![route("a", "/b", "app"), route("b", "/a", "app")], false);
-    assert_eq!(said, Vec::<String>::new());
-    let shown = desired.shown(Kind::Route, "a").map(|it| it.shown["match"]["path"].clone());
-    assert_eq!(shown, Some(json!("/b")));
-    // One moves on, which makes room for another; the third finds no room.
-    let three = vec![route("a", "/a", "app"), route("b", "/c", "app"), route("c", "/c", "app")];
-    assert_eq!(follow(&mut desired, &mut open, three, false).len(), 1);
-    assert_eq!(names(&desired).0, set(&["a", "app", "b"]));
+fn what_is_wrong_changes_nothing_and_is_said_with_its_place() {
+    let mut it = desired(AROUND);
+    let before = seen(&it);
+    let bad = json!({ "match": { "path": "x", "colour": 1 }, "upstream": "ap" });
+    let errors = invalid(put(&mut it, Kind::Route, "r", bad));
+    assert!(errors.iter().any(|it| it.starts_with("/match/path: ")), "{errors:?}");
+    assert!(errors.contains(&"/match/colour: unknown key".to_owned()), "{errors:?}");
+    assert!(errors.iter().any(|it| it.starts_with("/upstream: ")), "{errors:?}");
+    let errors = invalid(put(&mut it, Kind::Route, "r", json!({ "name": "other", "upstream": "app" })));
+    assert_eq!(errors, ["/name: the name is \"other\", but it is to be \"r\""]);
+    let errors = invalid(put(&mut it, Kind::Route, "a b", json!({ "upstream": "app" })));
+    assert_eq!(errors, ["/name: ' ' can't be in a name"]);
+    assert_eq!(invalid(put(&mut it, Kind::Route, "r", json!([]))), [": expected a JSON object"]);
+    for masked in ["***", "http://***@a/"] {
+        let secret = json!({ "upstream": "app", "request_headers": { "set": { "cookie": masked } } });
+        let errors = invalid(put(&mut it, Kind::Route, "r", secret));
+        assert_eq!(errors, ["/request_headers/set/cookie: this value is masked"]);
+    }
+    assert_eq!(not_found(it.delete(Kind::Route, "r", &Owner::Api)), "there is no route `r`");
+    assert_eq!(seen(&it), before);
 }
 
 #[test]
-fn what_is_taken_back_leaves_no_trace() {
-    let mut desired = desired();
-    let put = |desired: &mut Desired, path: &str| {
-        let json = json!({ "match": { "path": path }, "upstream": "app" });
-        desired.put(Kind::Route, "a", &Owner::Api, &json, "PUT /routes/a")
+fn an_upstream_in_use_stays() {
+    let mut it = desired(AROUND);
+    put(&mut it, Kind::Upstream, "b", json!({ "endpoints": ["127.0.0.1:9100"] })).unwrap();
+    let split = json!({
+        "match": { "path": "/s" },
+        "split": [{ "upstream": "app", "weight": 1 }, { "upstream": "b", "weight": 0 }],
+    });
+    put(&mut it, Kind::Route, "s", split).unwrap();
+    let text = conflict(it.delete(Kind::Upstream, "b", &Owner::Api));
+    assert_eq!(text, "the upstream `b` is in use by routes: `s`; change them first");
+    // Nor may a whole config, or the files, leave out what others use.
+    let etcd = Owner::Etcd("k".into());
+    it.put(Kind::Route, "e", &etcd, &json!({ "match": { "path": "/e" }, "upstream": "app" }), "etcd")
+        .unwrap();
+    let without = json!({ "listeners": [{ "name": "web", "address": "127.0.0.1:8080" }] });
+    let before = seen(&it);
+    let text = conflict(it.put_config(&without, "PUT"));
+    assert_eq!(text, "the upstream `app` can't go: the route `e` of etcd, key k uses it");
+    assert_eq!(seen(&it), before, "the admin API's own are back");
+    it.delete(Kind::Route, "s", &Owner::Api).unwrap();
+    it.delete(Kind::Upstream, "b", &Owner::Api).unwrap();
+}
+
+#[test]
+fn routes_that_ask_the_same_are_refused() {
+    let mut it = desired(AROUND);
+    let first = json!({ "match": { "hosts": ["a.test", "b.test"], "path": "/{x}" }, "upstream": "app" });
+    put(&mut it, Kind::Route, "first", first.clone()).unwrap();
+    let second = json!({ "match": { "hosts": ["b.test"], "path": "/{y}" }, "respond": {} });
+    let errors = invalid(put(&mut it, Kind::Route, "second", second.clone()));
+    let wanted = "/match: it can never be told apart from the route `first`: both ask for the same";
+    assert_eq!(errors, [wanted]);
+    // It may ask what it has asked itself, and what a route that is gone has asked.
+    put(&mut it, Kind::Route, "first", json!({ "match": first["match"], "respond": {} })).unwrap();
+    it.patch(Kind::Route, "first", &Owner::Api, &json!({ "match": { "hosts": ["a.test"] } }), "PATCH")
+        .unwrap();
+    put(&mut it, Kind::Route, "second", second).unwrap();
+    let errors = invalid(put(&mut it, Kind::Route, "any", json!({ "upstream": "app" })));
+    assert_eq!(errors, [": it can never be told apart from the route `app`: both ask for the same"]);
+}
+
+#[test]
+fn a_patch_merges_and_null_removes() {
+    let mut it = desired(AROUND);
+    let route = json!({
+        "match": { "path_prefix": "/p", "headers": { "authorization": "hunter2" } },
+        "upstream": "app",
+        "rewrite": { "path_prefix": "/q", "host": "c" },
+    });
+    put(&mut it, Kind::Route, "r", route).unwrap();
+    let tag = it.shown(Kind::Route, "r").map(|it| it.tag);
+    let patch = json!({ "rewrite": { "host": null, "path_prefix": "/z" }, "match": { "methods": ["GET"] } });
+    it.patch(Kind::Route, "r", &Owner::Api, &patch, "PATCH").unwrap();
+    let shown = it.shown(Kind::Route, "r").unwrap();
+    assert_eq!(shown.shown["rewrite"], json!({ "path_prefix": "/z" }));
+    assert_eq!(shown.shown["match"]["methods"], json!(["GET"]));
+    // The masked value is still there, and shown as such.
+    assert_eq!(shown.shown["match"]["headers"], json!({ "authorization": "***" }));
+    assert!(it.route("r").is_some_and(|(_, it)| it.written.contains("hunter2")));
+    assert_ne!(Some(shown.tag), tag);
+    let no_difference = it.patch(Kind::Route, "r", &Owner::Api, &json!({}), "PATCH").unwrap();
+    assert!(no_difference.is_empty());
+    let errors = invalid(it.patch(Kind::Route, "r", &Owner::Api, &json!(3), "PATCH"));
+    assert_eq!(errors, [": a patch is a JSON object"]);
+    not_found(it.patch(Kind::Route, "none", &Owner::Api, &json!({}), "PATCH"));
+}
+
+#[test]
+fn every_change_can_be_taken_back_exactly() {
+    let mut it = desired(TWO);
+    put(&mut it, Kind::Upstream, "b", json!({ "endpoints": ["127.0.0.1:9100"] })).unwrap();
+    put(&mut it, Kind::Route, "r", json!({ "match": { "path": "/r" }, "upstream": "b" })).unwrap();
+    it.put_endpoint("app", "127.0.0.1:9001", Weight::Is(7), "PUT").unwrap();
+    let before = seen(&it);
+    let whole = json!({
+        "listeners": [{ "name": "other", "address": "127.0.0.1:8081" }],
+        "upstreams": [{ "name": "c", "endpoints": ["127.0.0.1:9200"] }],
+        "routes": [{ "name": "r", "upstream": "c" }],
+    });
+    type Make<'m> = &'m dyn Fn(&mut Desired) -> Result<Vec<Delta>, Refused>;
+    let route = |path: &str| json!({ "match": { "path": path }, "upstream": "b" });
+    let changes: [Make<'_>; 8] = [
+        &|it| it.put(Kind::Route, "n", &Owner::Api, &route("/n"), "PUT"),
+        &|it| it.put(Kind::Route, "r", &Owner::Api, &route("/other"), "PUT"),
+        &|it| it.delete(Kind::Route, "r", &Owner::Api),
+        &|it| it.put(Kind::Upstream, "b", &Owner::Api, &json!({ "endpoints": ["127.0.0.1:1"] }), "PUT"),
+        &|it| it.put_endpoint("app", "127.0.0.1:9000", Weight::Is(0), "PUT"),
+        &|it| it.delete_endpoint("app", "127.0.0.1:9001", "DELETE"),
+        &|it| it.put_endpoint("b", "127.0.0.1:9101", Weight::Is(2), "PUT"),
+        &|it| it.put_config(&whole, "PUT"),
+    ];
+    for (number, change) in changes.iter().enumerate() {
+        let deltas = change(&mut it).unwrap();
+        assert_ne!(seen(&it), before, "change {number} does something");
+        it.take_back(&deltas);
+        assert_eq!(seen(&it), before, "change {number}");
+    }
+    // What is derived is as before too: who uses what, who asks what.
+    conflict(it.delete(Kind::Upstream, "b", &Owner::Api));
+    assert_eq!(invalid(put(&mut it, Kind::Route, "twin", route("/r"))).len(), 1);
+    it.delete(Kind::Route, "r", &Owner::Api).unwrap();
+    it.delete(Kind::Upstream, "b", &Owner::Api).unwrap();
+}
+
+#[test]
+fn a_whole_config_takes_the_place_of_files_and_of_what_was_added() {
+    let mut it = desired(TWO);
+    put(&mut it, Kind::Route, "mine", json!({ "match": { "path": "/m" }, "upstream": "app" })).unwrap();
+    let etcd = Owner::Etcd("k".into());
+    it.put(Kind::Route, "theirs", &etcd, &json!({ "match": { "path": "/t" }, "upstream": "app" }), "etcd")
+        .unwrap();
+    it.put_endpoint("app", "127.0.0.1:9001", Weight::Is(7), "PUT").unwrap();
+    let config = it.config().masked();
+    let mut whole = config.clone();
+    if let Some(routes) = whole["routes"].as_array_mut() {
+        routes.retain(|it| it["name"] != "theirs");
+    }
+    it.put_config(&whole, "PUT /config").unwrap();
+    assert_eq!(it.config().masked(), config, "what was shown can be put back");
+    assert!(it.route("mine").is_some_and(|(owner, _)| *owner == Owner::Base));
+    let text = conflict(it.delete(Kind::Route, "mine", &Owner::Api));
+    assert_eq!(text, "the route `mine` is of the config that was PUT: change it there");
+    // Names of others stay theirs.
+    whole["routes"] = json!([{ "name": "theirs", "upstream": "app" }]);
+    let errors = invalid(it.put_config(&whole, "PUT /config"));
+    assert_eq!(errors, ["/routes/0/name: the route name `theirs` is taken"]);
+    let including = json!({ "include": ["a.toml"] });
+    assert_eq!(invalid(it.put_config(&including, "PUT")), ["/include: only a file can include files"]);
+}
+
+#[test]
+fn weights_are_put_over_the_files_and_lifted() {
+    let mut it = desired(TWO);
+    let (one, two) = ("127.0.0.1:9000", "127.0.0.1:9001");
+    let weights = |it: &Desired| seen(it).1;
+    it.put_endpoint("app", two, Weight::Is(0), "PUT").unwrap();
+    assert_eq!(weights(&it), ["127.0.0.1:9000 1", "127.0.0.1:9001 0"]);
+    assert!(it.put_endpoint("app", two, Weight::Is(0), "PUT").unwrap().is_empty());
+    let text = conflict(it.put_endpoint("app", one, Weight::Is(0), "PUT"));
+    let nothing_left =
+        "nothing would be left of the upstream `app`: the admin API has drained all its endpoints";
+    assert_eq!(text, nothing_left);
+    assert_eq!(weights(&it), ["127.0.0.1:9000 1", "127.0.0.1:9001 0"]);
+    let shown = it.endpoint("app", two).unwrap().0;
+    assert_eq!(shown, json!({ "address": two, "weight": 0, "written_weight": 3, "drain": true }));
+    it.put_endpoint("app", two, Weight::Own, "PUT").unwrap();
+    assert_eq!(weights(&it), ["127.0.0.1:9000 1", "127.0.0.1:9001 3"]);
+    it.put_endpoint("app", two, Weight::Is(1000), "PUT").unwrap();
+    let errors = invalid(it.put_endpoint("app", two, Weight::Is(1001), "PUT"));
+    assert_eq!(errors, ["/weight: 1001 is out of range"]);
+    it.delete_endpoint("app", two, "DELETE").unwrap();
+    assert_eq!(weights(&it), ["127.0.0.1:9000 1", "127.0.0.1:9001 3"]);
+    conflict(it.delete_endpoint("app", two, "DELETE"));
+    not_found(it.delete_endpoint("app", "127.0.0.1:1", "DELETE"));
+    not_found(it.put_endpoint("app", "127.0.0.1:1", Weight::Is(1), "PUT"));
+    not_found(it.put_endpoint("none", one, Weight::Is(1), "PUT"));
+    // A config without the others may not make a drained endpoint the only one.
+    it.put_endpoint("app", two, Weight::Is(0), "PUT").unwrap();
+    let etcd = Owner::Etcd("k".into());
+    it.put(Kind::Upstream, "e", &etcd, &json!({ "endpoints": [one, two] }), "etcd").unwrap();
+    it.put_endpoint("e", one, Weight::Is(0), "PUT").unwrap();
+    conflict(it.put(Kind::Upstream, "e", &etcd, &json!({ "endpoints": [one] }), "etcd"));
+}
+
+#[test]
+fn endpoints_of_our_own_upstreams_are_edited() {
+    let mut it = desired(AROUND);
+    put(&mut it, Kind::Upstream, "b", json!({ "endpoints": ["LOCALHOST:9100"] })).unwrap();
+    it.put_endpoint("b", "127.0.0.1:9101", Weight::Is(4), "PUT").unwrap();
+    it.put_endpoint("b", "Localhost:9100", Weight::Is(0), "PUT").unwrap();
+    let shown = it.shown(Kind::Upstream, "b").unwrap().shown;
+    let wanted = json!([
+        { "address": "localhost:9100", "weight": 0 }, { "address": "127.0.0.1:9101", "weight": 4 },
+    ]);
+    assert_eq!(shown["endpoints"], wanted);
+    it.put_endpoint("b", "localhost:9100", Weight::Own, "PUT").unwrap();
+    assert_eq!(it.endpoint("b", "localhost:9100").unwrap().1, 1);
+    it.delete_endpoint("b", "LOCALHOST:9100", "DELETE").unwrap();
+    let errors = invalid(it.delete_endpoint("b", "127.0.0.1:9101", "DELETE"));
+    assert_eq!(errors, ["/endpoints: there are no endpoints"]);
+    let errors = invalid(it.put_endpoint("b", "nowhere", Weight::Is(1), "PUT"));
+    assert_eq!(errors, ["/endpoints/1/address: \"nowhere\" is not \"HOST:PORT\""]);
+}
+
+/// Files in a folder of their own.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("ringlane-desired-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(path.join("routes.d")).unwrap();
+        Folder(path)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn of_a_bad_included_file_the_last_good_version_stays() {
+    let folder = Folder::new("include");
+    let route = |name: &str| {
+        format!("[[routes]]\nname = \"{name}\"\nmatch = {{ path = \"/{name}\" }}\nupstream = \"app\"\n")
     };
-    let before = names(&desired);
-    let deltas = put(&mut desired, "/a").unwrap_or_else(|it| panic!("{it:?}"));
-    desired.take_back(&deltas);
-    assert_eq!(names(&desired), before);
-    // Neither does it stand in the way of another that asks the same.
-    let json = json!({ "match": { "path": "/a" }, "upstream": "app" });
-    assert!(desired.put(Kind::Route, "b", &Owner::Api, &json, "PUT /routes/b").is_ok());
-    let Err(Refused::Invalid(errors)) = put(&mut desired, "/a") else { panic!("twins") };
-    let told: Vec<_> = errors.iter().map(ConfigError::one_line).collect();
-    assert_eq!(
-        told,
-        ["PUT /routes/a: /match: it can never be told apart from the route `b`: both ask for the same \
-          (change the path, methods, headers or query of one)"]
-    );
-}
+    let main = folder.write("main.toml", &format!("include = [\"routes.d/*.toml\"]\n{AROUND}"));
+    folder.write("routes.d/1.toml", &route("a"));
+    folder.write("routes.d/2.toml", &route("b"));
+    let mut it = Desired::load(&main).unwrap();
+    put(&mut it, Kind::Route, "mine", json!({ "match": { "path": "/mine" }, "upstream": "app" })).unwrap();
+    let names = |it: &Desired| it.config().routes.iter().map(|it| it.name.to_string()).collect::<Vec<_>>();
+    assert_eq!(names(&it), ["app", "a", "b", "mine"]);
 
-#[test]
-fn weights_are_put_over_an_upstream_of_the_files_and_lifted() {
-    let text = AROUND.replace("[\"127.0.0.1:9000\"]", "[\"127.0.0.1:9000\", \"127.0.0.1:9001\"]");
-    let mut desired = Desired::of_text("test.toml", &text).unwrap_or_else(|it| panic!("{it:?}"));
-    let weights = |desired: &Desired| -> Vec<u32> {
-        desired.config().upstreams[0].endpoints.iter().map(|it| it.weight).collect()
-    };
-    let unchanged = Arc::clone(&desired.config().upstreams[0]);
-    let deltas =
-        desired.put_endpoint("app", "127.0.0.1:9000", 0, "PUT").unwrap_or_else(|it| panic!("{it:?}"));
-    assert_eq!(weights(&desired), [0, 1]);
-    // The same for as long as nothing changes: tables tell by it what has.
-    assert!(Arc::ptr_eq(&desired.config().upstreams[0], &desired.config().upstreams[0]));
-    let last = desired.put_endpoint("app", "127.0.0.1:9001", 0, "PUT");
-    assert!(matches!(last, Err(Refused::Conflict(_))), "{last:?}");
-    assert!(matches!(desired.put_endpoint("app", "127.0.0.1:1", 1, "PUT"), Err(Refused::NotFound(_))));
-    assert!(matches!(desired.put_endpoint("app", "127.0.0.1:9000", 1001, "PUT"), Err(Refused::Invalid(_))));
-    desired.take_back(&deltas);
-    assert!(Arc::ptr_eq(&desired.config().upstreams[0], &unchanged));
-    assert!(matches!(desired.delete_endpoint("app", "127.0.0.1:9000", "DELETE"), Err(Refused::Conflict(_))));
+    folder.write("routes.d/1.toml", &route("a").replace("upstream", "upsteam"));
+    folder.write("routes.d/2.toml", &route("c"));
+    it.reload(&main).unwrap();
+    assert_eq!(names(&it), ["app", "a", "c", "mine"], "the bad file's last good version, the other's newest");
+    let base = Arc::clone(it.base());
+    let refused: Vec<_> = base.refused().map(|it| (it.name.ends_with("1.toml"), it.refused.len())).collect();
+    assert_eq!(refused, [(true, 1)]);
+
+    // A file that takes the name of what the admin API has is bad; so is a main file that does.
+    folder.write("routes.d/1.toml", &route("mine"));
+    it.reload(&main).unwrap();
+    assert_eq!(names(&it), ["app", "a", "c", "mine"]);
+    let taken = fs::read_to_string(&main).unwrap() + &route("mine");
+    folder.write("main.toml", &taken);
+    assert!(invalid(it.reload(&main)).iter().any(|it| it.contains("the route name `mine` is taken")));
+    assert_eq!(names(&it), ["app", "a", "c", "mine"]);
 }

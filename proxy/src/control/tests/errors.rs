@@ -204,6 +204,21 @@ fn limits_that_are_divided_over_workers() {
 }
 
 #[test]
+fn others_reach_the_admin_api_with_a_token_alone() {
+    for address in ["0.0.0.0:9901", "[::]:9901", "10.0.0.1:9901", "[::ffff:10.0.0.1]:9901"] {
+        let wanted = "1:17 admin.address: whoever reaches this address could change everything | set \
+                      admin.token_file, or listen on 127.0.0.1, [::1] or unix:/PATH";
+        check(&format!("admin.address = \"{address}\"\n{AROUND}"), &[wanted]);
+        check(&format!("admin.address = \"{address}\"\nadmin.token_file = \"token\"\n{AROUND}"), &[]);
+    }
+    for address in ["127.0.0.1:9901", "127.1.2.3:9901", "[::1]:9901", "[::ffff:127.0.0.1]:9901", "unix:/a"] {
+        check(&format!("admin.address = \"{address}\"\n{AROUND}"), &[]);
+    }
+    let empty = "1:20 admin.token_file: the path is empty | name a file, or leave the key out";
+    check(&format!("admin.token_file = \"\"\nadmin.address = \"127.0.0.1:1\"\n{AROUND}"), &[empty]);
+}
+
+#[test]
 fn names_and_addresses_are_given_once() {
     check(
         &format!("{AROUND}[[listeners]]\nname = \"web\"\naddress = \"0.0.0.0:8080\"\n"),

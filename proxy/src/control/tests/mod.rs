@@ -6,10 +6,12 @@ mod errors_of_routes;
 mod errors_of_rules;
 mod etcd;
 mod files;
+mod following;
 mod good;
 mod json_schema;
 mod never_panics;
 mod resolving;
+mod rolling_back;
 mod upon;
 
 use super::config::{Config, parse_str};

@@ -92,7 +92,10 @@ pub(crate) fn validate(
     let log = root.log.value.as_ref()?;
     Some(Config {
         runtime: runtime?,
-        admin: admin(root),
+        admin: match root.admin.given {
+            true => Some(admin(root)?),
+            false => None,
+        },
         etcd: match etcd {
             Some(settings) => Some(settings?),
             None => None,
@@ -142,8 +145,9 @@ fn runtime(root: &Root, cores: usize) -> Option<Runtime> {
 }
 
 fn admin(root: &Root) -> Option<Admin> {
-    let address = root.admin.value.as_ref()?.address.value.clone()?;
-    Some(Admin { address })
+    let raw = root.admin.value.as_ref()?;
+    let token_file = raw.token_file.value.clone();
+    Some(Admin { address: raw.address.value.clone()?, token_file, metrics_open: raw.metrics_open.value? })
 }
 
 fn items<T>(field: &Field<Vec<Item<T>>>) -> &[Item<T>] {
@@ -204,12 +208,11 @@ fn addresses_once(root: &Root, findings: &mut Findings) {
 fn admin_is_local(root: &Root, findings: &mut Findings) {
     let Some(admin) = &root.admin.value else { return };
     if let Some(Address::Tcp(address)) = &admin.address.value
-        && !address.ip().is_loopback()
+        && !address.ip().to_canonical().is_loopback()
+        && !admin.token_file.given
     {
-        let made =
-            findings.warn(admin.address.place, "the admin listener can be reached from other machines");
-        made.hint(
-            "it asks for no password: use 127.0.0.1, [::1] or unix:/PATH, or keep others out by a firewall",
-        );
+        let message = "whoever reaches this address could change everything";
+        let made = findings.error(admin.address.place, message);
+        made.hint("set admin.token_file, or listen on 127.0.0.1, [::1] or unix:/PATH");
     }
 }

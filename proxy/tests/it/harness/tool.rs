@@ -3,7 +3,9 @@
 use std::{
     io::Write,
     os::unix::process::CommandExt,
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 use super::{PATIENCE, driver::skip, log::Log};
@@ -26,7 +28,15 @@ pub struct Ran {
 impl Tool {
     /// Starts a program. `None`: it is not installed, and the test was skipped, which CI does not allow.
     pub fn start(name: &str, arguments: &[&str]) -> Option<Tool> {
+        Tool::start_in(None, name, arguments)
+    }
+
+    /// The same in a folder where it may leave files.
+    pub fn start_in(folder: Option<&Path>, name: &str, arguments: &[&str]) -> Option<Tool> {
         let mut command = Command::new(name);
+        folder.into_iter().for_each(|folder| {
+            command.current_dir(folder);
+        });
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // SAFETY: prctl is a plain system call: safe between fork and exec.
         unsafe {
@@ -84,9 +94,15 @@ impl Tool {
 
     /// Waits for its end.
     #[track_caller]
-    pub fn finish(mut self) -> Ran {
+    pub fn finish(self) -> Ran {
+        self.finish_within(PATIENCE)
+    }
+
+    /// The same, for one that takes its time.
+    #[track_caller]
+    pub fn finish_within(mut self, patience: Duration) -> Ran {
         drop(self.child.stdin.take());
-        let ended = self.stdout.ended(PATIENCE) && self.stderr.ended(PATIENCE);
+        let ended = self.stdout.ended(patience) && self.stderr.ended(patience);
         if !ended {
             let _ = self.child.kill();
         }
