@@ -200,7 +200,6 @@ impl Server {
                     tracing::error!("reload: {count} errors in {}; what was in force of it stays", file.name);
                     file.refused.iter().for_each(|error| tracing::error!("{error}"));
                 }
-                self.board.process().reloads_ok.inc();
             }
             Err(Denied::Refused(Refused::Invalid(errors))) => {
                 self.board.process().reloads_failed.inc();
@@ -279,12 +278,16 @@ impl Server {
             if accepted.iter().flat_map(|it| &it.deltas).any(Delta::concerns_upstreams) {
                 self.look_up().await?;
             }
+            let loads = |it: &Accepted| it.deltas.iter().any(|it| matches!(it, Delta::Base { .. }));
+            let loads = accepted.iter().filter(|it| loads(it)).count() as u64;
             match self.build() {
                 Ok(()) => {
+                    self.board.process().reloads_ok.add(loads);
                     self.tell_what_needs_a_restart(&before);
                     self.note_revision(accepted);
                 }
                 Err(error) => {
+                    self.board.process().reloads_failed.add(loads);
                     self.config = before;
                     for accepted in accepted.iter().rev() {
                         self.changes.desired(|it| it.take_back(&accepted.deltas));

@@ -72,7 +72,7 @@ both_drivers! {
     /// Changes that wait say so; a way back does not wait, nor is anything lost by trying it.
     fn changes_that_wait(driver) {
         let setup = Setup::to_endpoints(&["127.0.0.1:9"]).and("[control]\nrebuild_min_interval = \"1h\"");
-        let proxy = setup.start(driver);
+        let proxy = Proxy::launch(driver).watching().start(&setup.toml());
         send(&proxy, "PUT", "/routes/a", &answers("/a", "a")).expect(201);
         let waits = send(&proxy, "PUT", "/routes/b", &answers("/b", "b")).expect(202);
         assert_eq!(json_of(&waits)["in_force"], json!(false));

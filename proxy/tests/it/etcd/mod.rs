@@ -9,6 +9,7 @@ mod followed;
 mod follower;
 mod relay;
 mod security;
+mod served;
 mod server;
 mod start;
 mod storm;
