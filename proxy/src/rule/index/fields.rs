@@ -76,7 +76,7 @@ impl Names {
                 ValuePattern::Exact(text) => {
                     values.exact.insert(text.as_bytes().into(), Number(number));
                 }
-                ValuePattern::Regex(regex) => patterns.push((Verify::Value(regex.clone()), number)),
+                ValuePattern::Regex(_) => patterns.push((Verify::Value(pattern.clone()), number)),
             }
         }
         names.values = values

@@ -37,7 +37,7 @@ impl Paths {
                     paths.prefix_bytes_max = paths.prefix_bytes_max.max(prefix.len());
                     paths.prefixes.insert(prefix.as_bytes().into(), Number(number));
                 }
-                PathPattern::Regex(regex) => patterns.push((Verify::Path(regex.clone()), number)),
+                PathPattern::Regex(_) => patterns.push((Verify::Path(path.clone()), number)),
                 PathPattern::Exact(text) => {
                     // It has been read when the condition was made.
                     let Ok(segments) = Segments::parse(text) else { continue };
