@@ -112,7 +112,7 @@ impl Patterns {
                 known.entry(literal.clone()).or_default().push(pattern);
             }
         }
-        let finder = AhoCorasick::builder().ascii_case_insensitive(true).prefilter(false).build(known.keys());
+        let finder = AhoCorasick::builder().ascii_case_insensitive(true).build(known.keys());
         let mut patterns: Vec<_> =
             taken.into_iter().map(|(verify, condition, _)| (verify, condition)).collect();
         let (finder, start) = match finder {
