@@ -77,8 +77,8 @@ impl PathPattern {
             .map_err(|error| regex_error(text, &error))
     }
 
-    /// Whether `path` is one of those meant: slow, for explanations. Selection uses the index.
-    pub(super) fn matches(&self, path: &str) -> bool {
+    /// Whether `path` is one of those meant: slow but for a regex, for explanations. Selection uses the index.
+    pub(crate) fn matches(&self, path: &str) -> bool {
         match self {
             Self::Any => true,
             Self::Exact(text) => Segments::parse(text).is_ok_and(|segments| segments.matches(path)),

@@ -116,7 +116,7 @@ impl ValuePattern {
     }
 
     /// Whether `value` is one of those meant.
-    pub(super) fn matches(&self, value: &[u8]) -> bool {
+    pub(crate) fn matches(&self, value: &[u8]) -> bool {
         match self {
             Self::Present => true,
             Self::Exact(text) => value == text.as_bytes(),

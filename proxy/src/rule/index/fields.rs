@@ -1,7 +1,7 @@
 //! From names and values, of fields or of query parameters, to the conditions on them.
 
 use super::{
-    Found,
+    Found, Number,
     patterns::{Patterns, Text, Verify},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// Index into `values`.
-    names: ByteMap<u32>,
+    names: ByteMap<Number>,
     values: Box<[Values]>,
     /// Bytes of the longest name.
     name_bytes_max: usize,
@@ -27,7 +27,7 @@ pub(super) struct Names {
 #[derive(Debug, Default)]
 struct Values {
     present: Option<u32>,
-    exact: ByteMap<u32>,
+    exact: ByteMap<Number>,
     patterns: Patterns,
 }
 
@@ -39,7 +39,7 @@ impl Values {
         if !self.exact.is_empty()
             && let Some(condition) = self.exact.get(value)
         {
-            found.holds(*condition);
+            found.holds(condition.0);
         }
         self.patterns.mark(Text::Value(value), found);
     }
@@ -65,18 +65,18 @@ impl Names {
         let mut values: Vec<(Values, Vec<(Verify, u32)>)> = Vec::new();
         for (number, name, pattern) in asked {
             let next = values.len() as u32;
-            let place = *names.names.entry(name.as_bytes().into()).or_insert(next);
-            if place == next {
+            let place = *names.names.entry(name.as_bytes().into()).or_insert(Number(next));
+            if place.0 == next {
                 values.push(Default::default());
                 names.name_bytes_max = names.name_bytes_max.max(name.len());
             }
-            let Some((values, patterns)) = values.get_mut(place as usize) else { continue };
+            let Some((values, patterns)) = values.get_mut(place.0 as usize) else { continue };
             match pattern {
                 ValuePattern::Present => values.present = Some(number),
                 ValuePattern::Exact(text) => {
-                    values.exact.insert(text.as_bytes().into(), number);
+                    values.exact.insert(text.as_bytes().into(), Number(number));
                 }
-                ValuePattern::Regex(regex) => patterns.push((Verify::Value(regex.clone()), number)),
+                ValuePattern::Regex(_) => patterns.push((Verify::Value(pattern.clone()), number)),
             }
         }
         names.values = values
@@ -98,7 +98,7 @@ impl Names {
             lowered.clear();
             lowered.extend(name.iter().map(u8::to_ascii_lowercase));
             if let Some(values) =
-                self.names.get(lowered.as_slice()).and_then(|place| self.values.get(*place as usize))
+                self.names.get(lowered.as_slice()).and_then(|place| self.values.get(place.0 as usize))
             {
                 values.mark(value, found);
             }
@@ -120,7 +120,7 @@ impl Names {
             name.clear();
             name.extend(Decoded(raw_name));
             let Some(place) = self.names.get(name.as_slice()) else { continue };
-            let Some(values) = self.values.get(*place as usize).filter(|_| seen.add(*place)) else {
+            let Some(values) = self.values.get(place.0 as usize).filter(|_| seen.add(place.0)) else {
                 continue;
             };
             value.clear();

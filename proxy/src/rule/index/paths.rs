@@ -1,7 +1,7 @@
 //! From a path to the conditions on it.
 
 use super::{
-    Found,
+    Found, Number,
     patterns::{Patterns, Text, Verify},
 };
 use crate::{
@@ -16,9 +16,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Paths {
     /// Whole paths.
-    exact: ByteMap<u32>,
+    exact: ByteMap<Number>,
     /// Without a slash at the end.
-    prefixes: ByteMap<u32>,
+    prefixes: ByteMap<Number>,
     /// Bytes of the longest prefix, which bounds how many are looked up.
     prefix_bytes_max: usize,
     /// Regexes, and paths with parameters.
@@ -35,14 +35,14 @@ impl Paths {
                 PathPattern::Any => {}
                 PathPattern::Prefix(prefix) => {
                     paths.prefix_bytes_max = paths.prefix_bytes_max.max(prefix.len());
-                    paths.prefixes.insert(prefix.as_bytes().into(), number);
+                    paths.prefixes.insert(prefix.as_bytes().into(), Number(number));
                 }
-                PathPattern::Regex(regex) => patterns.push((Verify::Path(regex.clone()), number)),
+                PathPattern::Regex(_) => patterns.push((Verify::Path(path.clone()), number)),
                 PathPattern::Exact(text) => {
                     // It has been read when the condition was made.
                     let Ok(segments) = Segments::parse(text) else { continue };
                     if segments.is_literal() {
-                        paths.exact.insert(literal(&segments).into_bytes().into(), number);
+                        paths.exact.insert(literal(&segments).into_bytes().into(), Number(number));
                     } else {
                         patterns.push((Verify::Form(segments), number));
                     }
@@ -58,7 +58,7 @@ impl Paths {
         if !self.exact.is_empty()
             && let Some(condition) = self.exact.get(path.as_bytes())
         {
-            found.holds(*condition);
+            found.holds(condition.0);
         }
         if !self.prefixes.is_empty() {
             self.mark_prefixes(path.as_bytes(), found);
@@ -73,7 +73,7 @@ impl Paths {
         let whole = (path.len() <= self.prefix_bytes_max).then_some(path.len());
         for end in memchr::memchr_iter(b'/', near).chain(whole) {
             if let Some(condition) = path.get(..end).and_then(|prefix| self.prefixes.get(prefix)) {
-                found.holds(*condition);
+                found.holds(condition.0);
             }
         }
     }

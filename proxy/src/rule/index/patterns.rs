@@ -9,10 +9,13 @@
 use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
-use regex::bytes::{Regex, RegexSet, RegexSetBuilder};
+use regex::bytes::{RegexSet, RegexSetBuilder};
 
 use super::{Found, literal};
-use crate::{limits::ROUTE_REGEX_BYTES_MAX, route::parameters::Segments};
+use crate::{
+    limits::ROUTE_REGEX_BYTES_MAX,
+    route::{PathPattern, ValuePattern, parameters::Segments},
+};
 
 /// Patterns of one set.
 const SET_PATTERNS_MAX: usize = 32;
@@ -22,12 +25,12 @@ const SET_PATTERNS_MIN: usize = 4;
 /// What a text is asked.
 #[derive(Debug)]
 pub(super) enum Verify {
-    /// Of a path.
-    Path(regex::Regex),
+    /// Of a path: a regex.
+    Path(PathPattern),
     /// Of a path: literal segments and parameters.
     Form(Segments),
-    /// Of a value.
-    Value(Regex),
+    /// Of a value: a regex.
+    Value(ValuePattern),
 }
 
 /// What is asked.
@@ -49,9 +52,9 @@ impl Text<'_> {
 impl Verify {
     fn accepts(&self, text: Text<'_>) -> bool {
         match (self, text) {
-            (Verify::Path(regex), Text::Path(path)) => regex.is_match(path),
+            (Verify::Path(pattern), Text::Path(path)) => pattern.matches(path),
             (Verify::Form(segments), Text::Path(path)) => segments.matches(path),
-            (Verify::Value(regex), Text::Value(value)) => regex.is_match(value),
+            (Verify::Value(pattern), Text::Value(value)) => pattern.matches(value),
             (Verify::Path(_) | Verify::Form(_), Text::Value(_)) | (Verify::Value(_), Text::Path(_)) => false,
         }
     }
@@ -59,17 +62,16 @@ impl Verify {
     /// Literals of which every match has at least one, whatever their case.
     fn literals(&self) -> Option<Vec<Vec<u8>>> {
         match self {
-            Verify::Path(regex) => literal::of_regex(regex.as_str()),
-            Verify::Value(regex) => literal::of_regex(regex.as_str()),
             Verify::Form(segments) => literal::of_path(segments),
+            Verify::Path(_) | Verify::Value(_) => literal::of_regex(self.regex()?),
         }
     }
 
     fn regex(&self) -> Option<&str> {
         match self {
-            Verify::Path(regex) => Some(regex.as_str()),
-            Verify::Value(regex) => Some(regex.as_str()),
-            Verify::Form(_) => None,
+            Verify::Path(PathPattern::Regex(regex)) => Some(regex.as_str()),
+            Verify::Value(ValuePattern::Regex(regex)) => Some(regex.as_str()),
+            Verify::Path(_) | Verify::Value(_) | Verify::Form(_) => None,
         }
     }
 }
