@@ -76,8 +76,7 @@ impl Delays {
     }
 
     fn row(&self) -> Vec<String> {
-        let Window { changes, builds, control_seconds, .. } = &self.window;
-        let per_build = control_seconds * 1e6 / (*builds).max(1) as f64;
+        let Window { changes, builds, .. } = &self.window;
         let target = self.target().map_or("-".into(), |it| format!("{it:?}"));
         let verdict = if self.is_met() { "met" } else { "MISSED" };
         let mut row = vec![
@@ -85,7 +84,6 @@ impl Delays {
             if self.loaded { "load" } else { "idle" }.to_owned(),
             changes.sent.to_string(),
             builds.to_string(),
-            micros(per_build as u64),
         ];
         row.extend([changes.delay_us.p50, changes.delay_us.p99, changes.delay_us.max].map(micros));
         row.extend([target, verdict.into(), micros(changes.probe_us.p99)]);
@@ -100,12 +98,11 @@ impl Delays {
     }
 }
 
-const HEADER: [&str; 11] = [
+const HEADER: [&str; 10] = [
     "routes",
     "proxy",
     "changes",
     "rebuilds",
-    "CPU each",
     "delay p50",
     "p99",
     "max",
@@ -268,7 +265,7 @@ fn part_of_names(it: &NewNames) -> Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storm::table::samples::window;
+    use crate::storm::cell::samples::window;
 
     #[test]
     fn each_size_has_its_target() {

@@ -29,10 +29,15 @@ const POLL: Duration = Duration::from_millis(50);
 pub(super) struct Etcd {
     /// Where clients connect.
     pub(super) address: SocketAddr,
-    _process: Process,
+    process: Process,
 }
 
 impl Etcd {
+    /// Its process.
+    pub(super) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Starts one that keeps its data below `dir`. None: it is not installed.
     pub(super) fn start(dir: &Path, cores: &[usize]) -> Result<Option<Self>> {
         let Some(program) = find_program("etcd") else { return Ok(None) };
@@ -57,7 +62,7 @@ impl Etcd {
         let mut client = Client::new(address, ANSWER_TIMEOUT);
         loop {
             let Err(fault) = put(&mut client, &format!("{PREFIX}-bench"), "here") else {
-                return Ok(Some(Self { address, _process: process }));
+                return Ok(Some(Self { address, process }));
             };
             if Instant::now() >= deadline {
                 let log = dir.join("etcd.log");

@@ -6,6 +6,7 @@
 //!      └── number, when it was sent ──► probe: asks until the route answers with it
 //!   window (one run: all of that, read before and after) ──► table | sources | effect ──► sheet (text, Markdown, JSON)
 //! ```
+mod cell;
 mod changes;
 mod effect;
 mod etcd;

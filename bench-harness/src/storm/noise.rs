@@ -44,7 +44,7 @@ pub(super) fn sentences<'a>(all: impl Iterator<Item = &'a Window> + Clone, quiet
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storm::table::samples::window;
+    use crate::storm::cell::samples::window;
 
     #[test]
     fn it_says_what_only_the_machine_can_have_done() {

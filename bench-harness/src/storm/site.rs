@@ -9,7 +9,11 @@ use std::{
 
 use toml::{Table, Value};
 
-use super::{etcd, options::StormArgs, threads};
+use super::{
+    etcd::{self, Etcd},
+    options::StormArgs,
+    threads,
+};
 use crate::{
     cpu,
     fault::{At, Fault, Result},
@@ -34,8 +38,7 @@ const BACKLOG_MAX: usize = 100_000;
 const INCLUDED: &str = "routes.d";
 
 /// What a proxy is to be like.
-#[derive(Clone, Debug)]
-pub(super) struct Setup {
+pub(super) struct Setup<'a> {
     pub(super) name: String,
     /// Routes of the file that forward to the origin.
     pub(super) forwarding: usize,
@@ -44,7 +47,7 @@ pub(super) struct Setup {
     /// The first text of an included file, where one is watched.
     pub(super) included: Option<String>,
     /// An etcd to follow.
-    pub(super) etcd: Option<SocketAddr>,
+    pub(super) etcd: Option<&'a Etcd>,
 }
 
 /// It, running.
@@ -56,7 +59,8 @@ pub(super) struct Site {
     pub(super) info: ProxyInfo,
     routes: Routes,
     included: PathBuf,
-    origin_pid: u32,
+    /// Processes whose work is part of the run: the origin, and an etcd.
+    helpers: Vec<u32>,
     // Ended in this order.
     _proxy: Process,
     _origin: Process,
@@ -78,7 +82,7 @@ pub(super) struct Reading {
 
 impl Site {
     /// Starts origin and proxy, and waits until they answer.
-    pub(super) fn start(args: &StormArgs, setup: &Setup, cores: Cores, dir: &Path) -> Result<Self> {
+    pub(super) fn start(args: &StormArgs, setup: &Setup<'_>, cores: Cores, dir: &Path) -> Result<Self> {
         let dir = &dir.join(&setup.name);
         let included = dir.join(INCLUDED).join("storm.toml");
         fs::create_dir_all(dir.join(INCLUDED)).at(format!("cannot create {}", dir.display()))?;
@@ -104,8 +108,9 @@ impl Site {
         proxy.wait_until_it_answers(address, &routes.entrance())?;
         let info = ProxyInfo::of(admin)?;
         args.debug.check_proxy("ringlane", &info.build)?;
-        let (pid, origin_pid) = (proxy.pid(), origin.pid());
-        Ok(Self { address, admin, pid, info, routes, included, origin_pid, _proxy: proxy, _origin: origin })
+        let pid = proxy.pid();
+        let helpers = [origin.pid()].into_iter().chain(setup.etcd.map(Etcd::pid)).collect();
+        Ok(Self { address, admin, pid, info, routes, included, helpers, _proxy: proxy, _origin: origin })
     }
 
     /// The file that [`Setup::included`] is in.
@@ -120,7 +125,8 @@ impl Site {
 
     /// Reads what there is to read.
     pub(super) fn read(&self) -> Result<Reading> {
-        let ours = cpu::own() + cpu::process_tree(self.pid)? + cpu::process_tree(self.origin_pid)?;
+        let pids = [self.pid].into_iter().chain(self.helpers.iter().copied());
+        let ours = cpu::own() + pids.map(cpu::process_tree).sum::<Result<Duration>>()?;
         Ok(Reading {
             builds: builds(&metrics(self.admin)?)?,
             control: threads::control(self.pid)?,
@@ -178,7 +184,7 @@ fn binary(args: &StormArgs) -> Result<PathBuf> {
 }
 
 /// The config: a person's, with many routes and this run's control settings.
-fn text(args: &StormArgs, setup: &Setup, place: &Place<'_>) -> Result<String> {
+fn text(args: &StormArgs, setup: &Setup<'_>, place: &Place<'_>) -> Result<String> {
     let source = args.config.display();
     let text = fs::read_to_string(&args.config)
         .at(format!("cannot read {source}; run from the repository's root or name one with --config"))?;
@@ -193,6 +199,7 @@ fn text(args: &StormArgs, setup: &Setup, place: &Place<'_>) -> Result<String> {
         config.insert("include".into(), Value::Array(vec![pattern]));
     }
     if let Some(etcd) = setup.etcd {
+        let etcd = etcd.address;
         let endpoints = Value::Array(vec![Value::String(format!("http://{etcd}"))]);
         let prefix = Value::String(etcd::PREFIX.into());
         config.insert("etcd".into(), table([("endpoints", endpoints), ("prefix", prefix)]));

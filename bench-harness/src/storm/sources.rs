@@ -64,7 +64,7 @@ pub(super) fn run(args: &StormArgs, cores: Cores, dir: &Path, mut environment: E
         forwarding: args.routes() - 3 * CHANGED,
         interval: Duration::ZERO,
         included: Some(file.file(CHANGED as u64 - 1)),
-        etcd: etcd.as_ref().map(|it| it.address),
+        etcd: etcd.as_ref(),
     };
     let site = Site::start(args, &setup, cores, dir)?;
     environment.drivers = vec![("ringlane".into(), site.info.driver.clone())];
