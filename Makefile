@@ -4,7 +4,7 @@ FUZZ_SECONDS ?= 10
 MICRO = $(CARGO) bench -p ringlane-bench --bench micro --
 FUZZ_TARGETS = $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: all check test lint doc fuzz bench guard baseline loadtest compare memory smoke clean
+.PHONY: all check test lint doc fuzz bench guard baseline loadtest compare memory storm smoke clean
 
 all: check
 
@@ -57,6 +57,13 @@ compare:
 memory:
 	$(CARGO) build --release
 	target/release/ringlane-bench memory --max 100MB --duration 300s
+
+# What changes of routes cost under load, how soon they are in effect, and whether anything is lost.
+storm:
+	$(CARGO) build --release
+	target/release/ringlane-bench storm
+	target/release/ringlane-bench storm --sources
+	target/release/ringlane-bench storm --effect
 
 # A short load test: that it works, not how fast it is.
 smoke:

@@ -16,6 +16,7 @@ use crate::{
     },
     memory::{self, options::MemoryArgs},
     report::{Figures, Outputs, text},
+    storm::{self, options::StormArgs},
 };
 
 /// Load generator, echo origin and forwarder floor for Ringlane
@@ -34,6 +35,8 @@ enum Command {
     Loadtest(Box<LoadtestArgs>),
     /// Drive all kinds of clients at a proxy and fail if its memory passes a bound or keeps growing
     Memory(MemoryArgs),
+    /// Change routes under load: what rebuilds cost, how soon changes take effect, and whether anything is lost
+    Storm(Box<StormArgs>),
     /// Put notes by hand on missed targets into reports that a load test wrote; exits 1 while any has none
     Annotate(AnnotateArgs),
     /// Hold a record of figures against an older one; exits 1 when one is worse than allowed
@@ -51,6 +54,7 @@ impl Cli {
             Command::Load(args) => run_load(&args),
             Command::Loadtest(args) => loadtest::run(&args),
             Command::Memory(args) => memory::run(&args),
+            Command::Storm(args) => storm::run(&args),
             Command::Annotate(args) => notes::annotate(&args),
             Command::Compare(args) => Ok(guard::run(&args)),
             Command::Echo(args) => echo::run(&args).map(|()| ExitCode::SUCCESS),

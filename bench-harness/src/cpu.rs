@@ -59,7 +59,7 @@ fn ended_children(pid: u32) -> Duration {
     ticks(fields.split_ascii_whitespace().skip(13).take(2).filter_map(|n| n.parse::<u64>().ok()).sum())
 }
 
-fn ticks(n: u64) -> Duration {
+pub(crate) fn ticks(n: u64) -> Duration {
     // SAFETY: reads a constant of the system.
     let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64;
     Duration::from_micros(n * 1_000_000 / per_second)

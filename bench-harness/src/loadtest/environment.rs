@@ -15,7 +15,7 @@ use crate::{
 
 /// What a report begins with.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Environment {
+pub(crate) struct Environment {
     pub(super) date: String,
     pub(super) command: String,
     pub(super) commit: String,
@@ -27,16 +27,16 @@ pub(super) struct Environment {
     /// The load generator's and the floor's.
     pub(super) driver: String,
     /// Ringlane's own, by subject.
-    pub(super) drivers: Vec<(String, String)>,
+    pub(crate) drivers: Vec<(String, String)>,
     /// How each subject was started.
     pub(super) commands: Vec<(String, String)>,
     pub(super) peers: Vec<String>,
     /// Of anything that was measured, or of this program.
-    pub(super) debug_build: bool,
+    pub(crate) debug_build: bool,
 }
 
 impl Environment {
-    pub(super) fn read(cores: &[usize], peers: &[Peer]) -> Self {
+    pub(crate) fn read(cores: &[usize], peers: &[Peer]) -> Self {
         // What this process gets; Ringlane is asked for its own once it runs.
         let driver = std::thread::spawn(|| Runtime::new(DriverChoice::Auto).map(|r| r.driver().to_string()));
         let driver = driver.join().ok().and_then(|result| result.ok());
@@ -66,7 +66,7 @@ impl Environment {
     }
 
     /// Name and value of each line.
-    pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = vec![
             ("date", format!("{} UTC", readable(&self.date))),
             ("command", self.command.clone()),
@@ -85,7 +85,7 @@ impl Environment {
         lines
     }
 
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         self.lines().iter().map(|(name, value)| format!("{name:<12}  {value}\n")).collect::<String>() + "\n"
     }
 }

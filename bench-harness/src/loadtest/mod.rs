@@ -6,13 +6,13 @@
 //!                              └──► measured ──► goals (ratios beside targets) ──► summary (terminal), document (HTML, Markdown), record (JSON)
 //! ```
 mod document;
-mod environment;
+pub(crate) mod environment;
 pub mod goals;
 mod held;
 pub mod measured;
 mod micro;
 mod missed;
-mod noise;
+pub(crate) mod noise;
 pub mod notes;
 pub mod options;
 mod origin;
@@ -66,7 +66,7 @@ pub(crate) struct Cores {
 }
 
 impl Cores {
-    fn of(allowed: &[usize]) -> Self {
+    pub(crate) fn of(allowed: &[usize]) -> Self {
         match allowed {
             [proxy, load, ..] => Self { proxy: Some(*proxy), load: Some(*load) },
             _ => Self { proxy: None, load: None },
@@ -81,7 +81,7 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
     let scenarios = args.scenarios();
     let allowed = runtime::allowed_cores();
     let cores = Cores::of(&allowed);
-    let dir = create_dir(args)?;
+    let dir = create_dir(&args.out)?;
     let mut environment = Environment::read(&allowed, &args.peers);
     print!("{}", environment.describe());
     if cores.load.is_none() {
@@ -133,15 +133,16 @@ pub fn run(args: &LoadtestArgs) -> Result<ExitCode> {
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn create_dir(args: &LoadtestArgs) -> Result<PathBuf> {
-    let dir = args.out.join(environment::timestamp());
+/// A directory for the results of this run, below `out`.
+pub(crate) fn create_dir(out: &Path) -> Result<PathBuf> {
+    let dir = out.join(environment::timestamp());
     fs::create_dir_all(&dir).at(format!("cannot create {}", dir.display()))?;
     // Children are given paths below it, and their working directory may differ.
     dir.canonicalize().at(dir.display())
 }
 
 /// `latest` beside the directory: a link that always leads to a whole report. Without it nothing is lost.
-fn point_latest_at(dir: &Path) {
+pub(crate) fn point_latest_at(dir: &Path) {
     let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else { return };
     // Made under another name and renamed, so that nobody finds it missing.
     let new = parent.join(format!(".latest-{}", std::process::id()));

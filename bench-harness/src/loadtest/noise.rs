@@ -2,11 +2,11 @@
 use super::measured::{Figure, Kind, Measured, Spread};
 
 /// Others that use more of the machine than this, in cores, make figures doubtful.
-const FOREIGN_CORES_MAX: f64 = 0.15;
+pub(crate) const FOREIGN_CORES_MAX: f64 = 0.15;
 
 /// The origin alone and the bare forwarder do the same work in each round. Where their own figures differ by more than
 /// this from one round to the next, relative to the median, it is the machine that differs.
-const REFERENCE_SPREAD_MAX: f64 = 0.25;
+pub(crate) const REFERENCE_SPREAD_MAX: f64 = 0.25;
 
 /// A subject's CPU times this far apart say that a ratio to it may be off as well.
 const SUBJECT_SPREAD_MAX: f64 = 0.35;

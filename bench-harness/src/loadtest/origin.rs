@@ -1,21 +1,13 @@
 //! Questions to the echo origin, directly or through a proxy: does it answer, and what did it count?
-use std::{
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-    time::Duration,
-};
+use std::net::{SocketAddr, TcpStream};
 
 use super::routes::{Entrance, Routes};
+pub(super) use crate::client::connect;
 use crate::{
+    client::exchange,
     echo::stats::Snapshot,
     fault::{At, Fault, Result},
-    http::{
-        find_head_end,
-        response::{self, Framing},
-    },
 };
-
-const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether the origin's greeting comes back from `address`.
 pub(super) fn answers(address: SocketAddr, by: &Entrance) -> Result<()> {
@@ -62,50 +54,26 @@ pub(super) fn get(address: SocketAddr, by: &Entrance, path: &str) -> Result<Stri
     ask(&mut connect(address)?, address, by, path)
 }
 
-/// A connection on which nothing takes long.
-pub(super) fn connect(address: SocketAddr) -> Result<TcpStream> {
-    let place = format!("connection to {address}");
-    let stream = TcpStream::connect_timeout(&address, TIMEOUT).at(&place)?;
-    stream.set_read_timeout(Some(TIMEOUT)).at(&place)?;
-    Ok(stream)
-}
-
 /// The same as [`get`] on a connection to `address` that there is, and that stays.
 pub(super) fn ask(stream: &mut TcpStream, address: SocketAddr, by: &Entrance, path: &str) -> Result<String> {
     let path = format!("{}{path}", by.prefix);
     let place = format!("GET {path} from {address}");
     let host = by.host.clone().unwrap_or_else(|| address.to_string());
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-    stream.write_all(request.as_bytes()).at(&place)?;
-    let (mut reply, mut piece) = (Vec::new(), [0; 4096]);
-    loop {
-        if let Some(body) = complete(&reply).at(&place)? {
-            return Ok(body);
-        }
-        match stream.read(&mut piece).at(&place)? {
-            0 => return Err(Fault::new(format!("{place}: closed after {} bytes", reply.len()))),
-            n => reply.extend_from_slice(&piece[..n]),
-        }
-    }
-}
-
-/// The body, once `reply` holds all of it.
-fn complete(reply: &[u8]) -> Result<Option<String>> {
-    let Some(end) = find_head_end(reply, 0) else { return Ok(None) };
-    let head = response::parse(&reply[..end], false).map_err(Fault::new)?;
-    match (head.status, head.framing) {
-        (200, Framing::Length(n)) => {
-            let body = reply.get(end..end + n as usize);
-            Ok(body.map(|body| String::from_utf8_lossy(body).into_owned()))
-        }
-        (200, _) => Err(Fault::new("an answer without a Content-Length")),
-        (status, _) => Err(Fault::new(format!("status {status}"))),
+    let answer = exchange(stream, request.as_bytes()).at(&place)?;
+    match answer.status {
+        200 => Ok(answer.body),
+        status => Err(Fault::new(format!("{place}: status {status}"))),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{net::TcpListener, thread};
+    use std::{
+        io::{Read, Write},
+        net::TcpListener,
+        thread,
+    };
 
     use super::*;
 

@@ -225,7 +225,7 @@ fn caddy_routes(site: &Site<'_>) -> String {
 }
 
 /// Looks for a program where shells look, and where Debian puts servers, which is not on everybody's PATH.
-pub(super) fn find_program(name: &str) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let extra = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
     env::split_paths(&path).chain(extra).map(|dir| dir.join(name)).find(|file| file.is_file())

@@ -16,10 +16,15 @@ pub(crate) struct ProxyInfo {
     pub(crate) build: String,
 }
 
+/// All that a proxy counts.
+pub(crate) fn metrics(admin: SocketAddr) -> Result<String> {
+    origin::get(admin, &Entrance::default(), "/metrics")
+}
+
 impl ProxyInfo {
     /// Asks the admin listener.
     pub(crate) fn of(admin: SocketAddr) -> Result<Self> {
-        Ok(Self::parse(&origin::get(admin, &Entrance::default(), "/metrics")?))
+        Ok(Self::parse(&metrics(admin)?))
     }
 
     fn parse(metrics: &str) -> Self {

@@ -48,7 +48,7 @@ impl Routes {
     }
 
     /// The one that is used to see whether a proxy works: neither the first nor the last in anybody's list.
-    pub(super) fn entrance(self) -> Entrance {
+    pub(crate) fn entrance(self) -> Entrance {
         let entrances = self.entrances();
         entrances.get(entrances.len() / 2).cloned().unwrap_or_default()
     }

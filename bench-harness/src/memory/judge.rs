@@ -14,10 +14,36 @@ const GROWTH_SLACK_PERMILLE: u64 = 20;
 pub struct Verdict {
     max: u64,
     peak: u64,
-    /// Median of the last sixth but one.
-    before: u64,
-    /// Median of the last sixth.
-    last: u64,
+    growth: Growth,
+}
+
+/// How the size was in one part of a run, and in a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Growth {
+    /// Median of the earlier part.
+    pub before: u64,
+    /// Median of the later one.
+    pub last: u64,
+}
+
+impl Growth {
+    /// From the first to the last third of samples taken at equal distances, for a run without a warm-up.
+    pub fn of_thirds(samples: &[u64]) -> Self {
+        let third = samples.len() / 3;
+        let (first, rest) = samples.split_at(third);
+        let (_, last) = rest.split_at(rest.len() - third);
+        Self { before: median(first), last: median(last) }
+    }
+
+    /// What it may have grown by.
+    pub fn slack(&self) -> u64 {
+        GROWTH_SLACK_BYTES.max(self.before / 1000 * GROWTH_SLACK_PERMILLE)
+    }
+
+    /// Whether it has not grown.
+    pub fn is_steady(&self) -> bool {
+        self.last <= self.before.saturating_add(self.slack())
+    }
 }
 
 impl Verdict {
@@ -33,11 +59,7 @@ impl Verdict {
         }
         let (_, end) = samples.split_at(samples.len() - 2 * sixth);
         let (before, last) = end.split_at(sixth);
-        Ok(Self { max, peak, before: median(before), last: median(last) })
-    }
-
-    fn slack(&self) -> u64 {
-        GROWTH_SLACK_BYTES.max(self.before / 1000 * GROWTH_SLACK_PERMILLE)
+        Ok(Self { max, peak, growth: Growth { before: median(before), last: median(last) } })
     }
 
     fn is_within(&self) -> bool {
@@ -45,7 +67,7 @@ impl Verdict {
     }
 
     fn is_steady(&self) -> bool {
-        self.last <= self.before.saturating_add(self.slack())
+        self.growth.is_steady()
     }
 
     /// Within the bound, and no longer growing.
@@ -57,7 +79,7 @@ impl Verdict {
     pub fn describe(&self) -> String {
         let word = |good| if good { "met" } else { "MISSED" };
         let [peak, max, before, last, slack] =
-            [self.peak, self.max, self.before, self.last, self.slack()].map(megabytes);
+            [self.peak, self.max, self.growth.before, self.growth.last, self.growth.slack()].map(megabytes);
         let (bound, growth) = (word(self.is_within()), word(self.is_steady()));
         format!(
             "bound     peak {peak} of {max}: {bound}\n\
@@ -107,6 +129,15 @@ mod tests {
     fn a_moment_above_the_bound_is_enough() {
         let verdict = judge(|at| if at == 3 { 100 * MB + 1 } else { MB });
         assert!(!verdict.is_within() && verdict.is_steady(), "{verdict:?}");
+    }
+
+    #[test]
+    fn a_rise_from_the_first_third_to_the_last_is_growth() {
+        let thirds = |sample: fn(u64) -> u64| Growth::of_thirds(&(0..240).map(sample).collect::<Vec<_>>());
+        assert!(thirds(|at| 50 * MB + at % 7 * MB).is_steady());
+        let grown = thirds(|at| 20 * MB + at * MB / 8);
+        assert_eq!((grown.before, grown.last), (25 * MB, 45 * MB));
+        assert!(!grown.is_steady());
     }
 
     #[test]

@@ -98,6 +98,6 @@ fn row(first: &[String; 3], visits: impl Iterator<Item = String>) {
 }
 
 /// Bytes as a person reads them.
-fn megabytes(bytes: u64) -> String {
+pub(crate) fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
 }

@@ -1,0 +1,274 @@
+//! Changes through all sources at once, with reloads and roll-backs, under load: nothing may be lost.
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    changes::{Series, Source},
+    etcd::Etcd,
+    noise,
+    options::StormArgs,
+    sheet::{Part, Sheet},
+    site::{Setup, Site},
+    window::{self, SENDERS, Storm, Window},
+};
+use crate::{
+    client::Client,
+    fault::{At, Fault, Result},
+    loadtest::{Cores, environment::Environment},
+    report::table::micros,
+};
+
+/// Changes a second, over all sources.
+const CHANGES_PER_SECOND: u32 = 50;
+/// Routes of each source, changed in turn: few, so that each is changed again after the last roll-back.
+const CHANGED: usize = SENDERS;
+/// Bodies and their weights.
+const SIZES: [(u64, u32); 4] = [(13, 8), (1_000, 4), (16_384, 2), (100_000, 1)];
+const RELOADS: u32 = 10;
+const ROLL_BACKS: u32 = 5;
+/// How far back these go, in revisions.
+const BACK: usize = 5;
+/// The last of them is at this share of the time, so that changes follow.
+const ACTS_SHARE: f64 = 0.8;
+/// Quiet times before and after, as a share of a storm's.
+const QUIET_SHARE: u32 = 3;
+/// p99 with changes to p99 without.
+const RATIO_MAX: f64 = 1.2;
+/// A roll-back's.
+const ROLL_BACK_MAX: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What was done besides changes.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Acts {
+    reloads: u32,
+    roll_backs: u32,
+    roll_backs_failed: u32,
+    /// The slowest, until it was in force.
+    roll_back_us_max: u64,
+    example: Option<String>,
+}
+
+/// Measures it. True: no error and no closed connection, and nothing was lost.
+pub(super) fn run(args: &StormArgs, cores: Cores, dir: &Path, mut environment: Environment) -> Result<bool> {
+    let etcd = Etcd::start(dir, cores.load.as_slice())?;
+    let file = Series { source: Source::File("routes.d".into()), routes: CHANGED };
+    let setup = Setup {
+        name: "sources".into(),
+        forwarding: args.routes() - 3 * CHANGED,
+        interval: Duration::ZERO,
+        included: Some(file.file(CHANGED as u64 - 1)),
+        etcd: etcd.as_ref(),
+    };
+    let site = Site::start(args, &setup, cores, dir)?;
+    environment.drivers = vec![("ringlane".into(), site.info.driver.clone())];
+    environment.debug_build |= site.is_debug();
+    let mut sources = vec![Source::File(site.included().to_owned()), Source::Api(site.admin)];
+    sources.extend(etcd.as_ref().map(|it| Source::Etcd(it.address)));
+    let series: Vec<Series> = sources.into_iter().map(|source| Series { source, routes: CHANGED }).collect();
+    let all = All { args, site: &site, series: &series, cores };
+    all.storm(None, CHANGED as u64, Duration::ZERO)?;
+
+    println!("{:?} of changes through {}, and quiet times around them ...", args.storm(), all.names());
+    let before = all.quiet()?;
+    let mut acts = Acts::default();
+    let stormy = all.stormy(&mut acts)?;
+    let after = all.quiet()?;
+    let noise = noise::sentences([&before, &stormy, &after].into_iter(), &[&before, &after]);
+    let quiet = [before, after];
+    let (part, good) = part(&all, etcd.is_some(), &stormy, &quiet, &acts);
+    let results = json!({ "storm": stormy, "quiet": quiet, "acts": acts, "etcd": etcd.is_some() });
+    Sheet { environment, noise, parts: vec![part], figures: Vec::new(), results }.publish(dir)?;
+    Ok(good)
+}
+
+/// Who takes part.
+struct All<'a> {
+    args: &'a StormArgs,
+    site: &'a Site,
+    series: &'a [Series],
+    cores: Cores,
+}
+
+impl All<'_> {
+    fn names(&self) -> String {
+        self.series.iter().map(|it| it.source.name()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// From one change to the next of one source.
+    fn every(&self) -> Duration {
+        Duration::from_secs(1) * self.series.len() as u32 / CHANGES_PER_SECOND
+    }
+
+    fn storms(&self, first: u64, count: u64, every: Duration) -> Vec<Storm<'_>> {
+        let turn = |at: usize| every * at as u32 / self.series.len() as u32;
+        let storm =
+            |(at, series)| Storm { series, first, count, every, offset: turn(at), interval: Duration::ZERO };
+        self.series.iter().enumerate().map(storm).collect()
+    }
+
+    /// The first changes, without load: all routes that will be changed are there afterwards.
+    fn storm(&self, first: Option<u64>, count: u64, every: Duration) -> Result<()> {
+        let storms = self.storms(first.unwrap_or_default(), count, every);
+        let window = window::run(self.site, None, Duration::ZERO, &storms, |_| Ok(()))?;
+        if window.changes.lost + window.changes.refused == 0 {
+            return Ok(());
+        }
+        let example = window.changes.examples.first().cloned().unwrap_or_default();
+        Err(Fault::new(format!(
+            "the routes to change could not be added through {}: {example}",
+            self.names()
+        )))
+    }
+
+    fn quiet(&self) -> Result<Window> {
+        let duration = self.args.storm() / QUIET_SHARE;
+        let plan = self.site.plan(self.args, self.cores, &SIZES, duration)?;
+        window::run(self.site, Some(&plan), duration, &self.storms(0, 0, Duration::ZERO), |_| Ok(()))
+    }
+
+    fn stormy(&self, acts: &mut Acts) -> Result<Window> {
+        let duration = self.args.storm();
+        let plan = self.site.plan(self.args, self.cores, &SIZES, duration)?;
+        let count = (duration.as_secs_f64() / self.every().as_secs_f64()).ceil() as u64;
+        // The first numbers are taken.
+        let storms = self.storms(CHANGED as u64, count, self.every());
+        let site = self.site;
+        window::run(site, Some(&plan), duration, &storms, move |begin| act(site, begin, duration, acts))
+    }
+}
+
+/// Reloads and roll-backs, spread over the time.
+fn act(site: &Site, begin: Instant, duration: Duration, acts: &mut Acts) -> Result<()> {
+    let span = duration.mul_f64(ACTS_SHARE);
+    let reloads = (1..=RELOADS).map(|n| (span * (2 * n - 1) / (2 * RELOADS), true));
+    let roll_backs = (1..=ROLL_BACKS).map(|n| (span * n / ROLL_BACKS, false));
+    let mut all: Vec<_> = reloads.chain(roll_backs).collect();
+    all.sort_by_key(|(at, _)| *at);
+    for (at, reload) in all {
+        thread::sleep((begin + at).saturating_duration_since(Instant::now()));
+        if reload {
+            // SAFETY: the process is our child and is not reaped while the site lives, so the number is still its own.
+            let status = unsafe { libc::kill(site.pid as libc::pid_t, libc::SIGHUP) };
+            if status != 0 {
+                return Err(Fault::new(format!("process {} can't be sent HUP", site.pid)));
+            }
+            acts.reloads += 1;
+            continue;
+        }
+        let begun = Instant::now();
+        match roll_back(site) {
+            Ok(()) => acts.roll_backs += 1,
+            Err(fault) => {
+                acts.roll_backs_failed += 1;
+                acts.example.get_or_insert_with(|| fault.to_string());
+            }
+        }
+        acts.roll_back_us_max = acts.roll_back_us_max.max(begun.elapsed().as_micros() as u64);
+    }
+    Ok(())
+}
+
+/// Back to some revisions before the one in force. The answer comes when that is in force.
+fn roll_back(site: &Site) -> Result<()> {
+    let mut client = Client::new(site.admin, ANSWER_TIMEOUT);
+    let revisions = client.ask_well("GET", "/config/revisions", None)?;
+    let to = revision(&revisions.body).at("revisions")?;
+    client.ask_well("POST", &format!("/config/rollback/{to}"), None).map(drop)
+}
+
+/// The number of the revision that is so far back, or the oldest; they are listed with the newest first.
+fn revision(json: &str) -> Result<u64> {
+    let json: Value = serde_json::from_str(json).at("not JSON")?;
+    let all = json.get("revisions").and_then(Value::as_array).filter(|all| !all.is_empty());
+    let all = all.ok_or_else(|| Fault::new("there are none"))?;
+    let one = all.get(BACK.min(all.len() - 1)).and_then(|one| one.get("revision"));
+    one.and_then(Value::as_u64).ok_or_else(|| Fault::new("one has no number"))
+}
+
+fn part(all: &All<'_>, etcd: bool, storm: &Window, quiet: &[Window; 2], acts: &Acts) -> (Part, bool) {
+    let mean = quiet.iter().map(|it| it.load.latency_us.p99 as f64).sum::<f64>() / quiet.len() as f64;
+    let ratio = storm.load.latency_us.p99 as f64 / mean.max(1.0);
+    let word = |good| if good { "met" } else { "MISSED" };
+    let back = Duration::from_micros(acts.roll_back_us_max);
+    let mut sentences = vec![
+        format!("p99 with changes / without: {ratio:.2}, at most {RATIO_MAX}: {}", word(ratio <= RATIO_MAX)),
+        format!(
+            "slowest roll-back {:.3} s, under a second: {}",
+            back.as_secs_f64(),
+            word(back < ROLL_BACK_MAX)
+        ),
+        format!(
+            "{} reloads, {} roll-backs, {} changes never in effect, {} changes refused",
+            acts.reloads, acts.roll_backs, storm.changes.lost, storm.changes.refused
+        ),
+    ];
+    if !etcd {
+        sentences
+            .push("etcd is not installed (apt-get install etcd-server): two sources had all changes".into());
+    }
+    let bad = acts.roll_backs_failed > 0 || [storm, &quiet[0], &quiet[1]].into_iter().any(Window::is_bad);
+    if bad {
+        let examples = storm.load.error_examples.iter().chain(&storm.changes.examples).chain(&acts.example);
+        let examples: Vec<_> = examples.cloned().collect();
+        sentences.push(format!(
+            "WRONG: {} roll-backs failed, {} questions of the prober failed: {}",
+            acts.roll_backs_failed,
+            storm.changes.probe_failures,
+            examples.join("; ")
+        ));
+    }
+    let row = |name: &str, it: &Window| {
+        let latency = &it.load.latency_us;
+        let mut row = vec![name.to_owned(), it.changes.sent.to_string(), it.builds.to_string()];
+        row.extend([it.load.errors, it.load.closed].map(|n| n.to_string()));
+        row.push(format!("{:.0}", it.load.requests_per_second));
+        row.extend([latency.p50, latency.p99, latency.p999, latency.max].map(micros));
+        row.push(format!("{:.1} %", it.control_share * 100.0));
+        row
+    };
+    let part = Part {
+        title: format!(
+            "{} changes a second through {}, {} routes, {} connections",
+            CHANGES_PER_SECOND,
+            all.names(),
+            all.args.routes(),
+            all.args.connections
+        ),
+        header: vec![
+            "time",
+            "changes",
+            "rebuilds",
+            "errors",
+            "closed",
+            "requests/s",
+            "p50",
+            "p99",
+            "p99.9",
+            "max",
+            "control CPU",
+        ],
+        rows: vec![row("before", &quiet[0]), row("changes", storm), row("after", &quiet[1])],
+        sentences,
+    };
+    (part, !bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_is_some_revisions_long() {
+        let list = |n: u64| json!({ "revisions": (1..=n).rev().map(|n| json!({ "revision": n })).collect::<Vec<_>>() });
+        assert_eq!(revision(&list(20).to_string()).unwrap(), 15);
+        assert_eq!(revision(&list(2).to_string()).unwrap(), 1);
+        assert!(revision("{}").is_err() && revision("{\"revisions\": []}").is_err());
+    }
+}
