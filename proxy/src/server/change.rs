@@ -196,15 +196,15 @@ impl Server {
                 let config = self.changes.desired(|it| Arc::clone(it.base()));
                 config.config.warnings.iter().for_each(|warning| tracing::warn!("{}", warning.one_line()));
                 for file in config.refused() {
-                    let count = file.refused.len();
-                    tracing::error!("reload: {count} errors in {}; what was in force of it stays", file.name);
+                    let errors = counted(file.refused.len(), "error");
+                    tracing::error!("reload: {errors} in {}; what was in force of it stays", file.name);
                     file.refused.iter().for_each(|error| tracing::error!("{error}"));
                 }
             }
             Err(Denied::Refused(Refused::Invalid(errors))) => {
                 self.board.process().reloads_failed.inc();
-                let count = errors.len();
-                tracing::error!("reload: {count} errors in {path}; the config in force stays");
+                let count = counted(errors.len(), "error");
+                tracing::error!("reload: {count} in {path}; the config in force stays");
                 errors.iter().for_each(|error| tracing::error!("{error}"));
             }
             Err(Denied::Refused(refused)) => {
@@ -321,11 +321,11 @@ impl Server {
         }
         let reloaded = deltas.iter().any(|it| matches!(it, Delta::Base { .. }));
         let source = sources.join(", ");
-        let routes = self.config.routes.len();
+        let routes = counted(self.config.routes.len(), "route");
         if reloaded {
-            tracing::info!("reload: {routes} routes in force");
+            tracing::info!("reload: {routes} in force");
         } else {
-            tracing::debug!("{source}: {routes} routes in force");
+            tracing::debug!("{source}: {routes} in force");
         }
         let generation = self.published.generation();
         let number = self.changes.live.write(|live| {
@@ -353,4 +353,9 @@ impl Server {
         process.table_builds.inc();
         Ok(())
     }
+}
+
+/// `1 route`, `2 routes`.
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
