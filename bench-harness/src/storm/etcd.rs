@@ -1,7 +1,8 @@
 //! An etcd of our own, changed through its JSON gateway.
 use std::{
+    fs,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -30,6 +31,17 @@ pub(super) struct Etcd {
     /// Where clients connect.
     pub(super) address: SocketAddr,
     process: Process,
+    /// Dropped last: by then nobody writes there.
+    _data: Data,
+}
+
+/// Its data, which nobody wants afterwards: over a hundred megabytes, most of them reserved.
+struct Data(PathBuf);
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Etcd {
@@ -44,7 +56,8 @@ impl Etcd {
         let (address, peer) = (free_address()?, free_address()?);
         let (client_url, peer_url) = (format!("http://{address}"), format!("http://{peer}"));
         let mut command = Command::new(program);
-        command.arg("--data-dir").arg(dir.join("etcd-data")).args([
+        let data = Data(dir.join("etcd-data"));
+        command.arg("--data-dir").arg(&data.0).args([
             "--listen-client-urls",
             &client_url,
             "--advertise-client-urls",
@@ -62,7 +75,7 @@ impl Etcd {
         let mut client = Client::new(address, ANSWER_TIMEOUT);
         loop {
             let Err(fault) = put(&mut client, &format!("{PREFIX}-bench"), "here") else {
-                return Ok(Some(Self { address, process }));
+                return Ok(Some(Self { address, process, _data: data }));
             };
             if Instant::now() >= deadline {
                 let log = dir.join("etcd.log");
