@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{
+    EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode},
+};
 use tokio::sync::Notify;
 
 use super::{
@@ -42,8 +45,12 @@ struct Folders {
 pub fn start(live: Shared, asks: Asks) -> notify::Result<()> {
     let changed = Arc::new(Notify::new());
     let tell = Arc::clone(&changed);
-    // Called on a thread of the watcher's own. What happened does not matter.
-    let watcher = notify::recommended_watcher(move |_: notify::Result<notify::Event>| tell.notify_one())?;
+    // Called on a thread of the watcher's own.
+    let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| may_change(event.kind)) {
+            tell.notify_one();
+        }
+    })?;
     let mut folders = Folders { watcher, watched: HashSet::new() };
     folders.follow(&wanted(&live))?;
     tokio::spawn(async move {
@@ -52,15 +59,24 @@ pub fn start(live: Shared, asks: Asks) -> notify::Result<()> {
             rest(&changed).await;
             let (watch, path, seen) =
                 live.read(|it| (it.desired.base().config.control.watch, it.path.clone(), it.seen));
-            if watch && files::fingerprint(&path) != seen {
-                let Some(_) = asks.ask(Change::Reload, Expect::Anything, false, SOURCE).await else { return };
+            if !watch || files::fingerprint(&path) == seen {
+                continue;
             }
+            let Some(_) = asks.ask(Change::Reload, Expect::Anything, false, SOURCE).await else { return };
             if let Err(error) = folders.follow(&wanted(&live)) {
                 tracing::warn!("config files can't be watched: {error}; send HUP after a change");
             }
         }
     });
     Ok(())
+}
+
+/// What only looks is no change; if it were, reading the files would be the reason to read them again.
+fn may_change(kind: EventKind) -> bool {
+    match kind {
+        EventKind::Access(access) => matches!(access, AccessKind::Close(AccessMode::Write)),
+        _ => true,
+    }
 }
 
 /// Until nothing has happened for a while.

@@ -144,6 +144,22 @@ both_drivers! {
         }
     }
 
+    /// Nor is reading the files a reason to read them again.
+    fn a_file_that_does_not_count_gives_no_work(driver) {
+        let proxy = start(driver, &[("a.toml", answers("a", "1"))]);
+        fs::write(proxy.dir().join("unrelated"), "x").unwrap();
+        fs::write(proxy.dir().join("routes.d/unrelated"), "x").unwrap();
+        let io = format!("/proc/{}/io", proxy.pid());
+        let read = || fs::read_to_string(&io).unwrap().lines().next().map(str::to_owned);
+        let (mut last, mut same) = (None, 0);
+        eventually("nothing is read any more", || {
+            let now = read();
+            same = if now == last { same + 1 } else { 0 };
+            last = now;
+            same == 150
+        });
+    }
+
     fn without_a_watch_only_hup_counts(driver) {
         let launch = Proxy::launch(driver);
         let text = |body: &str| format!("{}{LISTENER}{}", launch.config(""), answers("a", body));
