@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     config::{Config, Route, Upstream},
+    desired::twins::Twins,
     error::ConfigError,
     files::{self, FileText},
     read::{self, Failed},
@@ -27,6 +28,8 @@ pub struct Base {
     /// Where routes and upstreams are, for people.
     pub(super) routes: HashMap<Arc<str>, Spot>,
     pub(super) upstreams: HashMap<Arc<str>, Spot>,
+    /// What its routes ask of a request.
+    pub(super) twins: Twins,
 }
 
 /// A place in a file.
@@ -148,7 +151,8 @@ impl Base {
             refused: refused.remove(&at).unwrap_or_default(),
         };
         let files = texts.into_iter().enumerate().map(file).collect();
-        Base { config: read.config, files, routes: read.routes, upstreams: read.upstreams }
+        let twins = Twins::of_all(&read.config.routes);
+        Base { config: read.config, files, routes: read.routes, upstreams: read.upstreams, twins }
     }
 
     /// What was in force of a file; nothing for one that is new.
@@ -207,8 +211,6 @@ impl Base {
 
     /// The upstream of this name.
     pub(super) fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
-        self.upstreams
-            .contains_key(name)
-            .then(|| self.config.upstreams.iter().find(|it| &*it.name == name))?
+        self.config.upstreams.get(self.upstreams.get(name)?.at)
     }
 }

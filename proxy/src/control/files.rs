@@ -148,10 +148,41 @@ pub(super) fn folders(main: &Path) -> Vec<PathBuf> {
 
 /// The strings of `include`, each with its place.
 fn patterns(text: &str) -> Vec<(String, std::ops::Range<usize>)> {
-    let (table, _) = DeTable::parse_recoverable(text);
+    // Keys of the whole file come before its first table, so the rest need not be parsed for them; unless what looks like
+    // a table is inside a value, which then has no end.
+    let (mut table, errors) = DeTable::parse_recoverable(before_tables(text));
+    if !errors.is_empty() {
+        (table, _) = DeTable::parse_recoverable(text);
+    }
     let Some(DeValue::Array(list)) = table.get_ref().get("include").map(|it| it.get_ref()) else {
         return Vec::new();
     };
     let text = |it: &toml::Spanned<DeValue<'_>>| Some((it.get_ref().as_str()?.to_owned(), it.span()));
     list.iter().filter_map(text).filter(|(text, _)| !text.is_empty()).collect()
+}
+
+/// What comes before the first line that begins with a bracket.
+fn before_tables(text: &str) -> &str {
+    let mut length = 0;
+    let lines = text.split_inclusive('\n').take_while(|line| !line.trim_start().starts_with('['));
+    lines.for_each(|line| length += line.len());
+    text.get(..length).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_found_without_the_rest_of_the_file() {
+        let found = |text: &str| patterns(text).into_iter().map(|(text, _)| text).collect::<Vec<_>>();
+        assert_eq!(found("include = [\"a\",\n  \"b\"]\n[runtime]\nworkers = 1\n"), ["a", "b"]);
+        // A line in a string or in a list that looks like a table.
+        assert_eq!(found("x = \"\"\"\n[t]\n\"\"\"\ninclude = [\"a\"]\n"), ["a"]);
+        assert_eq!(found("x = [\n[1]]\ninclude = [\"a\"]\n"), ["a"]);
+        assert_eq!(found("include = [\n[1], \"a\"]\n"), ["a"]);
+        // That of a table is none of the file's.
+        assert_eq!(found("[runtime]\ninclude = [\"a\"]\n"), Vec::<String>::new());
+        assert_eq!(found(""), Vec::<String>::new());
+    }
 }

@@ -57,8 +57,8 @@ impl Changes {
         }
     }
 
-    fn desired<T>(&self, with: impl FnOnce(&mut Desired) -> T) -> T {
-        self.live.write(|live| with(&mut live.desired))
+    fn desired<T>(&self, look: impl FnOnce(&Desired) -> T) -> T {
+        self.live.read(|live| look(&live.desired))
     }
 
     /// Makes a change that is to be in the next table.
@@ -273,7 +273,7 @@ impl Server {
         }
         self.changes.pace.built(Instant::now());
         if !accepted.is_empty() {
-            let config = self.changes.desired(|it| it.config());
+            let config = self.changes.desired(Desired::config);
             let before = std::mem::replace(&mut self.config, config);
             if accepted.iter().flat_map(|it| &it.deltas).any(Delta::concerns_upstreams) {
                 self.look_up().await?;
@@ -290,7 +290,7 @@ impl Server {
                     self.board.process().reloads_failed.add(loads);
                     self.config = before;
                     for accepted in accepted.iter().rev() {
-                        self.changes.desired(|it| it.take_back(&accepted.deltas));
+                        self.changes.live.write(|live| live.desired.take_back(&accepted.deltas));
                         tracing::error!("{}: {error}; the config in force stays", accepted.source);
                     }
                     failure = Some(error);

@@ -10,7 +10,7 @@ pub mod follow;
 pub mod history;
 mod listed;
 mod object;
-mod twins;
+pub(super) mod twins;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -86,6 +86,7 @@ pub struct Desired {
     weights: Weights,
     /// How many routes use an upstream.
     uses: HashMap<Arc<str>, usize>,
+    /// What the added routes ask of a request; the base knows its own.
     twins: Twins,
 }
 
@@ -128,7 +129,7 @@ impl Desired {
     /// All of it as one config: the base's routes in the order of its files, then the others' by name.
     pub fn config(&self) -> Config {
         let base = &self.base.config;
-        let mut config = Config { routes: Vec::new(), upstreams: Vec::new(), ..base.without_objects() };
+        let mut config = base.without_objects();
         config.routes.reserve(base.routes.len() + self.routes.len());
         config.routes.extend(base.routes.iter().cloned());
         config.routes.extend(self.routes.values().map(|it| Arc::clone(&it.value)));
@@ -183,8 +184,6 @@ impl Desired {
     /// What others added must still stand on a new base: the upstreams they use, and no route that is like theirs.
     fn holds_with(&self, base: &Base) -> Result<(), Refused> {
         let mut lines = Vec::new();
-        let mut twins = Twins::default();
-        base.config.routes.iter().for_each(|it| twins.add(it));
         for (name, added) in &self.routes {
             let whose = added.owner.text();
             for upstream in added.value.action.upstreams() {
@@ -194,7 +193,7 @@ impl Desired {
                     ));
                 }
             }
-            if let Some(twin) = twins.of(&added.value) {
+            if let Some(twin) = base.twins.of(&added.value) {
                 lines.push(format!("the route `{twin}` can never be told apart from `{name}` of {whose}"));
             }
         }
@@ -240,26 +239,29 @@ impl Desired {
         deltas.iter().rev().for_each(|it| self.apply(&it.inverse()));
     }
 
-    /// What is derived from all of it, anew.
+    /// What is derived from the base, anew.
     fn index(&mut self) {
         self.uses.clear();
-        self.twins = Twins::default();
-        let added = self.routes.values().map(|it| &it.value);
-        let routes: Vec<_> = self.base.config.routes.iter().chain(added).cloned().collect();
-        routes.iter().for_each(|it| self.count(it, true));
+        let base = Arc::clone(&self.base);
+        base.config.routes.iter().for_each(|it| self.count_uses(it, true));
+        let added: Vec<_> = self.routes.values().map(|it| Arc::clone(&it.value)).collect();
+        added.iter().for_each(|it| self.count_uses(it, true));
         for name in self.weights.names() {
             let now = self.upstream(&name).map(|(_, it)| Arc::clone(it));
             self.weights.follow(&name, now.as_ref());
         }
     }
 
-    /// Takes a route into account, or out of it.
+    /// Takes an added route into account, or out of it.
     fn count(&mut self, route: &Route, comes: bool) {
-        if comes {
-            self.twins.add(route)
-        } else {
-            self.twins.remove(route)
+        match comes {
+            true => self.twins.add(route),
+            false => self.twins.remove(route),
         }
+        self.count_uses(route, comes);
+    }
+
+    fn count_uses(&mut self, route: &Route, comes: bool) {
         for upstream in route.action.upstreams() {
             let uses = self.uses.entry(Arc::clone(upstream)).or_default();
             *uses = if comes { *uses + 1 } else { uses.saturating_sub(1) };

@@ -119,7 +119,7 @@ impl Desired {
         let route = read::<RawRoute, Route>(json, from, |raw, written, findings| {
             let mut upstreams = Upstreams::new(std::iter::empty(), &known);
             let route = routes::route(raw, written, &mut upstreams, findings)?;
-            if let Some(twin) = self.twins.of(&route) {
+            if let Some(twin) = self.base.twins.of(&route).or_else(|| self.twins.of(&route)) {
                 let place = if raw.r#match.given { raw.r#match.place } else { raw.place };
                 let message =
                     format!("it can never be told apart from the route `{twin}`: both ask for the same");

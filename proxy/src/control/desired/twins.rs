@@ -6,11 +6,17 @@ use crate::{control::config::Route, route::asked_of};
 
 /// Who asks what of a request.
 #[derive(Debug, Default)]
-pub(super) struct Twins {
+pub(in crate::control) struct Twins {
     asked: HashMap<Box<str>, Arc<str>>,
 }
 
 impl Twins {
+    pub(in crate::control) fn of_all(routes: &[Arc<Route>]) -> Twins {
+        let mut twins = Twins::default();
+        routes.iter().for_each(|it| twins.add(it));
+        twins
+    }
+
     pub(super) fn add(&mut self, route: &Route) {
         for asked in asked_of(&route.predicates) {
             self.asked.entry(asked.into()).or_insert_with(|| Arc::clone(&route.name));
