@@ -11,6 +11,7 @@ use super::{
     desired::twins::Twins,
     error::ConfigError,
     files::{self, FileText},
+    included,
     read::{self, Failed},
     validate::Outside,
 };
@@ -106,6 +107,9 @@ impl Base {
                 }
             }
         }
+        if let Some(read) = before.and_then(|before| included::read(before, &texts, outside)) {
+            return Ok(Base::of(read, texts, refused));
+        }
         for _ in 0..TRIES_MAX {
             let Failed { errors, at_fault } = match read::read(&texts, outside) {
                 Ok(read) => return Ok(Base::of(read, texts, refused)),
@@ -143,7 +147,11 @@ impl Base {
         Ok(Base::of(read, Vec::new(), HashMap::new()))
     }
 
-    fn of(read: read::Read, texts: Vec<FileText>, mut refused: HashMap<usize, Vec<ConfigError>>) -> Base {
+    pub(super) fn of(
+        read: read::Read,
+        texts: Vec<FileText>,
+        mut refused: HashMap<usize, Vec<ConfigError>>,
+    ) -> Base {
         let file = |(at, it): (usize, FileText)| BaseFile {
             name: it.name,
             path: it.path,
@@ -151,8 +159,8 @@ impl Base {
             refused: refused.remove(&at).unwrap_or_default(),
         };
         let files = texts.into_iter().enumerate().map(file).collect();
-        let twins = Twins::of_all(&read.config.routes);
-        Base { config: read.config, files, routes: read.routes, upstreams: read.upstreams, twins }
+        let read::Read { config, routes, upstreams, twins } = read;
+        Base { config, files, routes, upstreams, twins }
     }
 
     /// What was in force of a file; nothing for one that is new.
@@ -168,16 +176,14 @@ impl Base {
 
     /// Takes over what is the same in `before`, so that tables can tell it from what has changed.
     pub(super) fn share(&mut self, before: &Base) {
-        let routes: HashMap<_, _> = before.config.routes.iter().map(|it| (&it.name, it)).collect();
         for route in &mut self.config.routes {
-            if let Some(same) = routes.get(&route.name).filter(|it| it.written == route.written) {
-                *route = Arc::clone(*same);
+            if let Some(same) = before.route(&route.name).filter(|it| it.written == route.written) {
+                *route = Arc::clone(same);
             }
         }
-        let upstreams: HashMap<_, _> = before.config.upstreams.iter().map(|it| (&it.name, it)).collect();
         for upstream in &mut self.config.upstreams {
-            if let Some(same) = upstreams.get(&upstream.name).filter(|it| it.written == upstream.written) {
-                *upstream = Arc::clone(*same);
+            if let Some(same) = before.upstream(&upstream.name).filter(|it| it.written == upstream.written) {
+                *upstream = Arc::clone(same);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The files of a config: their texts, and which they are.
 
 use std::{
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{BuildHasher, Hash, Hasher},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -113,7 +113,7 @@ pub(super) fn included(main: &FileText) -> Result<Vec<PathBuf>, Vec<ConfigError>
 
 /// All that would be read now, as a number: another one means that something has changed.
 pub(super) fn fingerprint(main: &Path) -> u64 {
-    let mut hasher = DefaultHasher::new();
+    let mut hasher = foldhash::quality::FixedState::default().build_hasher();
     let mut add = |path: &Path| {
         path.hash(&mut hasher);
         let text = read(path, "").map(|it| it.text).map_err(|error| error.to_string());

@@ -19,6 +19,7 @@ pub mod explain;
 mod files;
 pub mod identities;
 mod in_force;
+mod included;
 pub mod live;
 pub mod met;
 pub mod pace;

@@ -12,6 +12,7 @@ use super::{
     base::Spot,
     compile::compile,
     config::Config,
+    desired::twins::Twins,
     error::{ConfigError, SourceText},
     files::FileText,
     identities::Identities,
@@ -31,6 +32,7 @@ pub(super) struct Read {
     pub(super) config: Config,
     pub(super) routes: HashMap<Arc<str>, Spot>,
     pub(super) upstreams: HashMap<Arc<str>, Spot>,
+    pub(super) twins: Twins,
 }
 
 /// Why it can't be used.
@@ -96,7 +98,8 @@ fn read_parts(parts: &[Part<'_>], outside: &dyn Outside) -> Result<Read, Failed>
         let spots = |it: &Place| parts.get(it.part).map(|part| part.spot(*it)).unwrap_or_default();
         let routes = names(&config.routes, files.routes(), spots, |it| &it.name);
         let upstreams = names(&config.upstreams, files.upstreams(), spots, |it| &it.name);
-        Some(Read { config, routes, upstreams })
+        let twins = Twins::of_all(&config.routes);
+        Some(Read { config, routes, upstreams, twins })
     });
     let at_fault = findings.parts_at_fault();
     let (errors, warnings) = findings.report(parts);

@@ -5,9 +5,9 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{control::config::Route, route::asked_of};
 
 /// Who asks what of a request.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::control) struct Twins {
-    asked: HashMap<Box<str>, Arc<str>>,
+    asked: HashMap<Arc<str>, Arc<str>>,
 }
 
 impl Twins {
@@ -17,13 +17,13 @@ impl Twins {
         twins
     }
 
-    pub(super) fn add(&mut self, route: &Route) {
+    pub(in crate::control) fn add(&mut self, route: &Route) {
         for asked in asked_of(&route.predicates) {
             self.asked.entry(asked.into()).or_insert_with(|| Arc::clone(&route.name));
         }
     }
 
-    pub(super) fn remove(&mut self, route: &Route) {
+    pub(in crate::control) fn remove(&mut self, route: &Route) {
         for asked in asked_of(&route.predicates) {
             if self.asked.get(&*asked).is_some_and(|name| *name == route.name) {
                 self.asked.remove(&*asked);
@@ -32,8 +32,14 @@ impl Twins {
     }
 
     /// Another route that asks the same as `route`.
-    pub(super) fn of(&self, route: &Route) -> Option<&Arc<str>> {
+    pub(in crate::control) fn of(&self, route: &Route) -> Option<&Arc<str>> {
         let twin = |asked: String| self.asked.get(&*asked).filter(|name| **name != route.name);
         asked_of(&route.predicates).find_map(twin)
+    }
+
+    /// All of it, in an order.
+    #[cfg(test)]
+    pub(in crate::control) fn sorted(&self) -> std::collections::BTreeMap<&str, &str> {
+        self.asked.iter().map(|(asked, name)| (&**asked, &**name)).collect()
     }
 }

@@ -77,6 +77,11 @@ impl Findings {
         !self.errors.is_empty()
     }
 
+    /// Whether there is nothing to say.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.errors.is_empty() && self.warnings.is_empty()
+    }
+
     /// The documents in which something is wrong.
     pub(crate) fn parts_at_fault(&self) -> BTreeSet<usize> {
         self.errors.iter().map(|it| it.place.part).collect()

@@ -8,6 +8,7 @@ mod etcd;
 mod files;
 mod following;
 mod good;
+mod included;
 mod json_schema;
 mod never_panics;
 mod resolving;
