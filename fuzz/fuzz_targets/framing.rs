@@ -74,6 +74,7 @@ fn check_request(bytes: &[u8], is_10: bool) {
         target: None,
         host: None,
         edits: &edits,
+        own: &[],
         client_ip: "-",
         proto: "http",
         trusted: true,
@@ -99,7 +100,7 @@ fn check_response(bytes: &[u8], method: &Method, is_10: bool) {
     assert!(head.body != BodyLength::UntilClose || !head.keep_alive);
     for body in [BodyOut::AsReceived, BodyOut::LengthOnly, BodyOut::Chunked, BodyOut::UntilClose] {
         let edits = HeaderEdits::default();
-        let how = ResponseEncoding { edits: &edits, date: b"now", connection: ConnectionField::None, body };
+        let how = ResponseEncoding { edits: &edits, own: &[], date: b"now", connection: ConnectionField::None, body };
         let mut out = Vec::new();
         encode_response(&mut out, &head, &how);
         let expected = match body {

@@ -52,6 +52,12 @@ pub const DRAIN_BODY_BYTES_MAX: u64 = 256 * 1024;
 pub const LISTEN_BACKLOG: i32 = 4096;
 /// Upstream connections tried for one request before it fails: endpoints that refuse are skipped.
 pub const CONNECT_TRIES_MAX: usize = 3;
+/// Further tries of one request, at most.
+pub const RETRIES_MAX: u64 = 10;
+/// What can be kept of one request's body to send it again, in bytes.
+pub const RETRY_BUFFER_BYTES_MAX: usize = 1024 * 1024;
+/// What one worker keeps of all of them, in bytes; a request that comes when there is so much is not tried again.
+pub const RETRY_BUFFERS_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Steps of the worker's deadline clock. A timeout ends between its length and one tick more.
 pub const TICK: Duration = Duration::from_millis(20);
 /// Routes with histograms of their own in one worker; the rest are counted together.

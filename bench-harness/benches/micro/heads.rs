@@ -66,6 +66,7 @@ fn ours() -> impl FnMut(&[u8]) -> bool {
             target: None,
             host: None,
             edits: &edits,
+            own: &[],
             client_ip: "127.0.0.1",
             proto: "http",
             trusted: false,

@@ -57,6 +57,7 @@ pub fn route(predicates: Predicates, action: Action) -> Route {
         rewrite_host: None,
         request_headers: Default::default(),
         response_headers: Default::default(),
+        hedge: None,
     }
 }
 
@@ -98,6 +99,8 @@ pub fn upstream(id: u32, addresses: &[At]) -> Arc<Upstream> {
             response_body_idle: minute,
             request: None,
         },
+        retries: None,
+        deadline_header: None,
     })
 }
 

@@ -13,9 +13,9 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{
     http::HeaderEdits,
-    route::{Listener, Redirect, Respond, predicate::Predicates},
+    route::{Hedge, Listener, Redirect, Respond, predicate::Predicates},
     rule::Rules,
-    upstream::{Address, Balance, PoolLimits, UpstreamTimeouts},
+    upstream::{Address, Balance, PoolLimits, Retries, UpstreamTimeouts},
 };
 
 use super::{
@@ -163,6 +163,10 @@ pub struct Upstream {
     pub pool: PoolLimits,
     /// Bounds on time.
     pub timeouts: UpstreamTimeouts,
+    /// How requests are tried again; `None`: only on a connection that proved stale.
+    pub retries: Option<Box<Retries>>,
+    /// The field by which it is told how many milliseconds are left for a request.
+    pub deadline_header: Option<Box<str>>,
     /// What was written, as JSON.
     pub written: Arc<str>,
 }
@@ -212,6 +216,8 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Changes to the response's fields.
     pub response_headers: HeaderEdits,
+    /// When a second try is made beside the first.
+    pub hedge: Option<Hedge>,
     /// What was written, as JSON.
     pub written: Arc<str>,
 }

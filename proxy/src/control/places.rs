@@ -152,6 +152,8 @@ fn upstream(
         endpoints: endpoints.into(),
         pool: from.pool,
         timeouts: from.timeouts,
+        retries: from.retries.clone(),
+        deadline_header: from.deadline_header.clone(),
     }
 }
 

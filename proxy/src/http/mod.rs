@@ -43,7 +43,7 @@ mod tests;
 pub use chunked::{ChunkDecoder, ChunkEvent, LAST_CHUNK, encode_chunk_size};
 pub use edits::HeaderEdits;
 pub use encode::{
-    BodyOut, ConnectionField, RequestEncoding, ResponseEncoding, encode_interim, encode_request,
+    BodyOut, ConnectionField, OwnField, RequestEncoding, ResponseEncoding, encode_interim, encode_request,
     encode_response,
 };
 pub use error::{ChunkError, HeadError};

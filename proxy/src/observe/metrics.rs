@@ -191,6 +191,15 @@ metrics! {
         Counter Sum One "ringlane_upstream_reuses_total" "Requests sent on an idle upstream connection." { upstream_reuses }
         Counter Sum One "ringlane_upstream_retries_total"
             "Requests sent again because a reused connection proved stale." { upstream_retries }
+        Counter Sum One "ringlane_retries_total"
+            "Further tries that [upstreams.retries] has had made, by what the one before came to." {
+            retries_connect [reason "connect"], retries_reset [reason "reset"], retries_timeout [reason "timeout"],
+            retries_status [reason "status"],
+        }
+        Counter Sum One "ringlane_retries_refused_total" "Further tries for which the budget had nothing left." { retries_refused }
+        Counter Sum One "ringlane_hedges_total" "Second tries sent beside a first one that was slow." { hedges }
+        Counter Sum One "ringlane_hedges_won_total" "Second tries that answered before the first one." { hedges_won }
+        Counter Sum One "ringlane_hedges_refused_total" "Second tries for which the budget had nothing left." { hedges_refused }
         Gauge Sum One "ringlane_upstream_connections" "Upstream connections open, by what they do." {
             upstream_connections_busy [state "busy"], upstream_connections_idle [state "idle"],
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 
-use super::{action::Action, index::Index, listener::Listener, predicate::Predicates, split::Shares};
+use super::{action::Action, hedge::Hedge, index::Index, listener::Listener, predicate::Predicates, split::Shares};
 use crate::{
     http::{HeaderEdits, RequestHead},
     rule::Rules,
@@ -30,6 +30,8 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Changes to the response's fields.
     pub response_headers: HeaderEdits,
+    /// When a second try is made beside the first.
+    pub hedge: Option<Hedge>,
 }
 
 /// Whoever has a request's fields as a map, perhaps made only when asked for.

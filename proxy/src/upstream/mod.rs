@@ -1,8 +1,14 @@
 //! Which endpoint serves a request. Pure: one file per balancing algorithm, state passed in. No sockets, no HTTP.
 
+pub mod backoff;
+pub mod budget;
+pub mod recent;
+pub mod retries;
 pub mod round_robin;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+pub use retries::Retries;
 
 /// Where an endpoint listens. Names are resolved on the control thread, so a worker only ever sees addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -107,4 +113,8 @@ pub struct Upstream {
     pub pool: PoolLimits,
     /// Bounds on time.
     pub timeouts: UpstreamTimeouts,
+    /// How requests are tried again; `None`: only on a connection that proved stale.
+    pub retries: Option<Box<Retries>>,
+    /// The field by which it is told how many milliseconds are left for a request.
+    pub deadline_header: Option<Box<str>>,
 }

@@ -13,6 +13,8 @@ use crate::{
 
 /// How long a client that waits for a place is told to stay away.
 const RETRY_AFTER_SECONDS: &str = "1";
+/// The field that tells clients how often their request was sent upstream.
+pub const ATTEMPTS: &str = "X-Ringlane-Attempts";
 
 /// The status that tells a client of `failure`.
 pub fn status(failure: Failure) -> StatusCode {
@@ -94,19 +96,24 @@ pub fn encode(
     }
 }
 
-/// Answers `failure`, with a line of text that says what was wrong.
+/// Answers `failure`, with a line of text that says what was wrong. `attempts`: how often the request was sent upstream,
+/// if the client is to know.
 pub fn encode_failure(
     out: &mut Vec<u8>,
     failure: Failure,
     date: &[u8],
     keep: bool,
     request: Option<&RequestHead>,
+    attempts: Option<u32>,
 ) {
     let status = status(failure);
     let body = format!("{} {}: {failure}\n", status.as_u16(), status.canonical_reason().unwrap_or(""));
-    let retry = status == StatusCode::SERVICE_UNAVAILABLE;
-    let fields: &[(&str, &str)] = if retry { &[("Retry-After", RETRY_AFTER_SECONDS)] } else { &[] };
-    let answer = Answer { status, fields, content_type: "text/plain; charset=utf-8", body: body.as_bytes() };
+    let retry = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(("Retry-After", RETRY_AFTER_SECONDS));
+    let mut digits = itoa::Buffer::new();
+    let attempts = attempts.map(|attempts| digits.format(attempts).to_owned());
+    let told = attempts.as_deref().map(|attempts| (ATTEMPTS, attempts));
+    let fields: Vec<_> = retry.into_iter().chain(told).collect();
+    let answer = Answer { status, fields: &fields, content_type: "text/plain; charset=utf-8", body: body.as_bytes() };
     encode(out, &answer, date, keep, request);
 }
 

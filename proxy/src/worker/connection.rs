@@ -272,7 +272,7 @@ async fn refuse(client: &Client, failure: Failure, started: std::time::Instant, 
     let silent = failure.is_silent();
     if !silent {
         let mut out = worker.buffers.take_write();
-        answer::encode_failure(&mut out, failure, &worker.date(), false, None);
+        answer::encode_failure(&mut out, failure, &worker.date(), false, None, None);
         written = out.len() as u64;
         if client.write(out).await.is_ok() {
             status = answer::status(failure).as_u16();

@@ -72,6 +72,11 @@ impl Deadlines {
         Timer { deadlines: Rc::clone(self), slot, cap: Cell::new(NEVER) }
     }
 
+    /// How long it has been counting, to a tick.
+    pub fn uptime(&self) -> Duration {
+        TICK * self.now.get()
+    }
+
     /// One tick has passed (or `ticks` of them, when the loop was busy): wakes every slot that is due.
     pub fn advance(&self, ticks: u32) {
         // Wraps after 2.7 years at 20 ms; `NEVER` and `FIRED` stay above any count of a process's life.
@@ -155,6 +160,12 @@ impl Timer {
         if !self.fired() {
             self.set(self.deadlines.ticks(wait).min(self.cap.get()));
         }
+    }
+
+    /// What is left of the bound set by `cap`, or up to a tick less. `None`: there is none.
+    pub fn left(&self) -> Option<Duration> {
+        let cap = self.cap.get();
+        (cap != NEVER).then(|| TICK * cap.saturating_sub(self.deadlines.now.get()).saturating_sub(1))
     }
 
     /// Whether the bound set by `cap` has passed.

@@ -37,6 +37,8 @@ pub struct Progress {
     pub response_bytes: u64,
     /// How often the request was sent upstream.
     pub attempts: u32,
+    /// The client is told of them.
+    pub tells_attempts: bool,
     /// Times of the phases; the total is filled in at the end.
     pub phases: Phases,
     /// Time spent waiting for client and upstream, in microseconds.
@@ -98,6 +100,7 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
         request_bytes: head.raw.len() as u64,
         response_bytes: 0,
         attempts: 0,
+        tells_attempts: false,
         phases: Phases::default(),
         waited_us: 0,
         said: Said::default(),
@@ -201,8 +204,7 @@ async fn run<'t>(
     let pool = adopted.pool(place).ok_or(Failure::NoEndpoints)?;
     let upstream = adopted.table.upstream(place).ok_or(Failure::NoEndpoints)?;
     chosen.upstream = Some(upstream);
-    let timeouts = &upstream.timeouts;
-    let forward = Forward { client, head, route, prefix_len: selected.prefix_len, pool, timeouts };
+    let forward = Forward::new(client, head, selected, pool, upstream);
     forward::forward(&forward, buf, reader, progress).await
 }
 
@@ -249,7 +251,8 @@ async fn fail(
     let refused = matches!(failure, Failure::Body(_) | Failure::BodyTooLarge | Failure::ClientSlow(_));
     let keep = !refused && keeps_open(client, head, reader, buf);
     let mut out = worker.buffers.take_write();
-    answer::encode_failure(&mut out, failure, &worker.date(), keep, Some(head));
+    let attempts = progress.tells_attempts.then_some(progress.attempts);
+    answer::encode_failure(&mut out, failure, &worker.date(), keep, Some(head), attempts);
     let Ok(out) = answer::send(client, out, answer::status(failure), progress).await else {
         return After::Close;
     };

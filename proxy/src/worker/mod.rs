@@ -50,6 +50,7 @@ use self::{
     buffers::Buffers,
     deadline::Deadlines,
     doors::Doors,
+    forward::Hedges,
     listener::Registered,
     pool::Bell,
     splice::Pipes,
@@ -99,6 +100,7 @@ pub struct Worker {
     adopted: RefCell<Rc<Adopted>>,
     pools: RefCell<Pools>,
     splits: Splits,
+    hedges: Hedges,
     /// Routes have come or gone since the record was last freed of those that are gone.
     routes_changed: Cell<bool>,
     bell: Arc<Bell>,
@@ -131,6 +133,7 @@ impl Worker {
             adopted: RefCell::new(Rc::new(adopted)),
             pools: RefCell::new(pools),
             splits: Splits::default(),
+            hedges: Hedges::default(),
             // What a worker before this one has left may be of routes that are gone.
             routes_changed: Cell::new(true),
             bell,
@@ -281,6 +284,7 @@ impl Worker {
         if self.routes_changed.get() {
             let adopted = Rc::clone(&self.adopted.borrow());
             let done = self.recorder.borrow_mut().keep_routes(|id| adopted.table.has_route(id));
+            self.hedges.keep(|id| adopted.table.has_route(id));
             self.routes_changed.set(!done);
         }
     }

@@ -4,6 +4,7 @@ use http::{HeaderName, HeaderValue, Method};
 
 use super::{
     either::{Numbers, SCHEME, ValueSpec},
+    retries::Hedge,
     section::{section, table},
     spec::{Item, List, Map, MapEntry, OneOrMore, count},
     text::{
@@ -36,6 +37,8 @@ section! {
         request_headers: HeaderEdits, optional, table::<HeaderEdits>();
         /// Changes to the header fields of the response that comes back.
         response_headers: HeaderEdits, optional, table::<HeaderEdits>();
+        /// A second try at another endpoint beside a first one that is slow. Absent: none.
+        hedge: Hedge, optional, table::<Hedge>();
     }
 }
 

@@ -3,17 +3,19 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use http::HeaderName;
 use tracing::level_filters::LevelFilter;
 
 use super::{
     either::{AccessLogPath, EndpointSpec, RawEndpoint},
     etcd::Etcd,
     quantity::{size, time, time_from},
+    retries::Retries,
     routes::Route,
     rules::Rule,
     section::{section, table},
     spec::{Choice, Flag, Item, List, auto_or, count, off_or},
-    text::{ANY, FILE, LISTEN, NAME},
+    text::{ANY, FILE, HEADER_NAME, LISTEN, NAME},
 };
 use crate::{
     control::config::{AccessLog as AccessLogTarget, Driver, LogFormat},
@@ -197,6 +199,11 @@ section! {
         pool: Pool, default({}), table::<Pool>();
         /// Bounds on how long a server may take.
         timeouts: UpstreamTimeouts, default({}), table::<UpstreamTimeouts>();
+        /// Requests that are tried again. Absent: once at most, on a connection that proved stale.
+        retries: Retries, optional, table::<Retries>();
+        /// The field that tells servers how many milliseconds are left for a request, as "X-Request-Timeout". A client
+        /// that sends it may make that time shorter. "off": none.
+        deadline_header: Option<HeaderName>, default("off"), off_or(HEADER_NAME);
     }
 }
 

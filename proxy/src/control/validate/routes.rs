@@ -12,6 +12,7 @@ use super::{
     Files, Names, Outside, good,
     headers::{Message, edits},
     matches::predicates,
+    retries,
 };
 use crate::{
     control::{
@@ -107,6 +108,7 @@ pub(crate) fn route(
     one_action(raw, findings);
     check_rewrite(raw, findings);
     let action = action(raw, upstreams, findings);
+    let hedge = retries::hedge(&raw.hedge);
     let rewrite = raw.rewrite.value.as_ref();
     Some(Route {
         name: raw.name.value.as_deref()?.into(),
@@ -116,6 +118,7 @@ pub(crate) fn route(
         rewrite_host: rewrite.and_then(|it| it.host.value.as_deref()).map(Into::into),
         request_headers: request_headers?,
         response_headers: response_headers?,
+        hedge: hedge?,
         written,
     })
 }
@@ -152,7 +155,8 @@ fn check_rewrite(raw: &Raw, findings: &mut Findings) {
     if let Some((action, _)) = answers.into_iter().find(|(_, given)| *given && !forwards) {
         let fields = [("rewrite", raw.rewrite.given, raw.rewrite.place)];
         let headers = [("request_headers", raw.request_headers.given, raw.request_headers.place)];
-        for (key, given, place) in fields.into_iter().chain(headers) {
+        let hedge = [("hedge", raw.hedge.given, raw.hedge.place)];
+        for (key, given, place) in fields.into_iter().chain(headers).chain(hedge) {
             if given {
                 let made = findings.error(place, format!("`{key}` has no effect beside `{action}`"));
                 made.hint("no request is forwarded: leave it out");

@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Files, Names, Outside};
+use super::{Files, Names, Outside, retries};
 use crate::{
     control::{
         config::{Endpoint, Target, Upstream},
         raw::{document::Place, findings::Findings, sections::Upstream as Raw},
     },
-    upstream::{PoolLimits, UpstreamTimeouts},
+    upstream::{PoolLimits, Retries, UpstreamTimeouts},
 };
 
 /// Checks the upstreams of all files. `None` when any is wrong.
@@ -37,7 +37,9 @@ pub(crate) fn upstream(
 ) -> Option<Upstream> {
     enough_connections(raw, workers, findings);
     check_endpoints(raw, findings);
-    plain(raw, written)
+    let retries = retries::retries(&raw.retries, raw.timeouts.value.as_ref(), findings);
+    let deadline_header = retries::deadline_header(&raw.deadline_header, findings);
+    plain(raw, written, retries?, deadline_header?)
 }
 
 /// A worker without a connection of its own could serve nothing from this upstream.
@@ -77,7 +79,12 @@ fn check_endpoints(raw: &Raw, findings: &mut Findings) {
     }
 }
 
-fn plain(raw: &Raw, written: Arc<str>) -> Option<Upstream> {
+fn plain(
+    raw: &Raw,
+    written: Arc<str>,
+    retries: Option<Box<Retries>>,
+    deadline_header: Option<Box<str>>,
+) -> Option<Upstream> {
     let endpoints = raw.endpoints.value.as_ref()?.iter().map(|item| {
         let endpoint = item.value.as_ref()?;
         let weight = u32::try_from(endpoint.weight?).ok()?;
@@ -90,6 +97,8 @@ fn plain(raw: &Raw, written: Arc<str>) -> Option<Upstream> {
         dns_refresh: raw.dns_refresh.value?,
         pool: pool(raw)?,
         timeouts: timeouts(raw)?,
+        retries,
+        deadline_header,
         written,
     })
 }

@@ -2,7 +2,7 @@
 
 use ::http::Version;
 
-use super::{Copier, put, put_field, stays};
+use super::{Copier, OwnField, is_own, put, put_field, put_own, stays};
 use crate::http::{
     BodyLength, HeaderEdits, RequestHead,
     field::{FieldKind, Line},
@@ -17,6 +17,8 @@ pub struct RequestEncoding<'a> {
     pub host: Option<&'a str>,
     /// The route's changes.
     pub edits: &'a HeaderEdits,
+    /// Fields that are the proxy's own: what the client says under these names is dropped.
+    pub own: &'a [OwnField<'a>],
     /// The client's address as text; `unknown` for a unix socket.
     pub client_ip: &'a str,
     /// `http` or `https`, as the client connected.
@@ -53,6 +55,7 @@ pub fn encode_request(out: &mut Vec<u8>, head: &RequestHead, how: &RequestEncodi
     put_connection(out, head);
     put_via(out, head.version, how.edits);
     put_forwarded(out, head, how, &kept);
+    put_own(out, how.own, how.edits);
     how.edits.write(out);
     out.extend_from_slice(b"\r\n");
 }
@@ -85,7 +88,7 @@ fn copy_line(
         kind if line.dropped || kind.is_hop_by_hop() => return,
         _ => {}
     }
-    if !stays(how.edits, line.name(copier.raw)) {
+    if is_own(how.own, line.name(copier.raw)) || !stays(how.edits, line.name(copier.raw)) {
         return;
     }
     match (line.kind, head.max_forwards) {

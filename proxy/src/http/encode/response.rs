@@ -2,7 +2,7 @@
 
 use ::http::StatusCode;
 
-use super::{Copier, put, put_field, request::put_via, stays};
+use super::{Copier, OwnField, is_own, put, put_field, put_own, request::put_via, stays};
 use crate::http::{
     HeaderEdits, ResponseHead,
     field::{FieldKind, Line},
@@ -41,6 +41,8 @@ pub enum BodyOut {
 pub struct ResponseEncoding<'a> {
     /// The route's changes.
     pub edits: &'a HeaderEdits,
+    /// Fields that are the proxy's own: what the upstream says under these names is dropped.
+    pub own: &'a [OwnField<'a>],
     /// `Date` in IMF-fixdate, written when the upstream sent none.
     pub date: &'a [u8],
     /// What is said about the connection.
@@ -80,6 +82,7 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, how: &ResponseEnc
                 found.upgrade = true;
                 copier.keep(line);
             }
+            _ if is_own(how.own, line.name(&head.raw)) => {}
             _ => copy_line(&mut copier, line, how.edits, &mut found),
         }
     }
@@ -100,6 +103,7 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, how: &ResponseEnc
     if !found.date && stays(how.edits, b"date") {
         put_field(out, b"Date", how.date);
     }
+    put_own(out, how.own, how.edits);
     how.edits.write(out);
     out.extend_from_slice(b"\r\n");
 }

@@ -3,46 +3,47 @@
 use std::{future::poll_fn, rc::Rc, task::Poll, time::Instant};
 
 use bytes::BytesMut;
+use http::StatusCode;
 
 use super::{
-    Forward, Reply,
+    Forward, Reply, Try,
+    encode::encode,
+    hedge::{Sent, race},
     respond::respond,
     switch::{Switched, switch},
 };
 use crate::{
     error::Failure,
-    http::{RequestEncoding, encode_request},
     observe::UpstreamWait,
-    route::{listener::Forwarded, rewrite_target},
+    route::Hedge,
     worker::{
         body::BodyReader,
         connection,
         exchange::Progress,
-        pool::Lease,
+        pool::{EndpointState, Lease},
         socket::{Socket, WriteError},
-        upload::{self, Upload},
+        upload::{self, Upload, Way},
     },
 };
 
-/// One try, on the connection in `lease`; left there, it is of no more use.
+/// One try, on the connection in `lease`. `endpoint` is where it was sent, and afterwards whoever has answered.
 pub(super) async fn attempt(
     this: &Forward<'_>,
-    lease: &mut Option<Lease>,
+    (lease, endpoint): (Lease, &mut Rc<EndpointState>),
     buf: &mut BytesMut,
     reader: &mut BodyReader,
     progress: &mut Progress,
-) -> Result<Reply, Failure> {
+) -> Result<Try, Failure> {
     let worker = &this.client.worker;
-    let Some(upstream) = socket(lease) else { return Err(Failure::UpstreamClosed) };
+    let Some(upstream) = lease.socket_handle() else { return Err(Failure::UpstreamClosed) };
+    let mut lease = Some(lease);
     let mut out = worker.buffers.take_write();
     encode(this, &mut out);
-    let framing = upload::request_framing(this.head);
     let before = buf.len();
-    let passed = upload::take_request(this.client, reader, buf, &mut out, framing, 0)?;
+    let passed = body_so_far(this, buf, reader, &mut out)?;
     progress.request_bytes += (before - buf.len()) as u64;
-    let wait = this.timeouts.response_head;
     worker.counters().upstream_bytes_out.add(out.len() as u64);
-    match upstream.write_all(&this.client.timer, wait, out).await {
+    match upstream.write_all(&this.client.timer, this.head_wait.get(), out).await {
         Ok(out) => worker.buffers.give_write(out),
         // It may have answered before it closed: what there is to read decides.
         Err(WriteError::Closed) if !matches!(upstream.peek(), Ok(1..)) => {
@@ -51,48 +52,70 @@ pub(super) async fn attempt(
         Err(WriteError::Closed) => {}
         Err(WriteError::Slow) => return Err(this.client.late(Failure::UpstreamSlow(UpstreamWait::Head))),
     }
-    let sent = worker.now();
-    let answered = if reader.is_done() {
-        respond(this, (lease, &upstream), buf, reader, progress, (sent, None)).await?
+    let at = worker.now();
+    let answered = if !reader.is_done() {
+        Box::pin(both(this, (&mut lease, upstream), buf, reader, progress, (at, passed))).await?
+    } else if let Some(hedge) = this.hedge {
+        let first = Sent { lease, upstream, endpoint: Rc::clone(endpoint), at };
+        Box::pin(hedged(this, hedge, (first, endpoint), buf, reader, progress)).await?
     } else {
-        Box::pin(both(this, (lease, upstream), buf, reader, progress, (sent, passed))).await?
+        respond(this, (&mut lease, &upstream), buf, reader, progress, (at, None)).await?
     };
     match answered {
-        Answered::Final(reply) => Ok(reply),
+        Answered::Final(reply) => Ok(Try::Done(reply)),
+        Answered::Again(status) => Ok(Try::Again(status)),
         Answered::Switched(switched) => {
             let keep = Box::pin(switch(this, *switched, buf, progress)).await?;
-            Ok(Reply::sent(keep))
+            Ok(Try::Done(Reply::sent(keep)))
         }
     }
 }
 
-fn socket(lease: &Option<Lease>) -> Option<Rc<Socket>> {
-    lease.as_ref().and_then(Lease::socket_handle)
+/// Appends what has gone of the body before, and what is there of the rest. Gives the bytes of data that these are.
+fn body_so_far(
+    this: &Forward<'_>,
+    buf: &mut BytesMut,
+    reader: &mut BodyReader,
+    out: &mut Vec<u8>,
+) -> Result<u64, Failure> {
+    let framing = upload::request_framing(this.head);
+    let Some(kept) = this.kept() else {
+        return upload::take_request(this.client, reader, buf, out, framing, 0);
+    };
+    kept.replay(out);
+    let replayed = out.len();
+    let passed = upload::take_request(this.client, reader, buf, out, framing, kept.passed())?;
+    kept.keep(out.get(replayed..).unwrap_or_default(), passed, reader.remaining());
+    Ok(passed)
+}
+
+/// Awaits the response to `first`, or to a second try beside it, and delivers it.
+async fn hedged(
+    this: &Forward<'_>,
+    hedge: &Hedge,
+    (mut first, endpoint): (Sent, &mut Rc<EndpointState>),
+    buf: &mut BytesMut,
+    reader: &mut BodyReader,
+    progress: &mut Progress,
+) -> Result<Answered, Failure> {
+    let second_won = race(this, hedge, &mut first, progress).await?;
+    *endpoint = Rc::clone(&first.endpoint);
+    let Sent { mut lease, upstream, at, .. } = first;
+    let answered = respond(this, (&mut lease, &upstream), buf, reader, progress, (at, None)).await?;
+    if !second_won {
+        this.client.worker.hedges.record(this.route.id, hedge, progress.phases.first_byte_us);
+    }
+    Ok(answered)
 }
 
 /// What came of a request that was sent.
 pub(super) enum Answered {
     /// A final response.
     Final(Reply),
+    /// One that another try is to replace.
+    Again(StatusCode),
     /// The upstream has agreed to another protocol, which nobody has told the client yet.
     Switched(Box<Switched>),
-}
-
-fn encode(this: &Forward<'_>, out: &mut Vec<u8>) {
-    let (head, route) = (this.head, this.route);
-    let mut target = Vec::new();
-    if let Some(replacement) = &route.rewrite_path_prefix {
-        rewrite_target(&mut target, head.path(), head.query(), this.prefix_len, replacement);
-    }
-    let how = RequestEncoding {
-        target: (!target.is_empty()).then_some(&target[..]),
-        host: route.rewrite_host.as_deref(),
-        edits: &route.request_headers,
-        client_ip: &this.client.peer,
-        proto: "http",
-        trusted: this.client.listener.forwarded == Forwarded::Append,
-    };
-    encode_request(out, head, &how);
 }
 
 /// Sends the rest of the request's body while the response is awaited and delivered: either may come first. Another
@@ -110,9 +133,9 @@ async fn both(
     let received = std::cell::Cell::new(0);
     let result = {
         let framing = upload::request_framing(this.head);
-        let timeouts = this.timeouts;
+        let how = Way { framing, wait: this.head_wait.get(), kept: this.kept() };
         let mut sending =
-            Box::pin(upload::upload(client, buf, reader, &upstream, (framing, timeouts), &upload, &received));
+            Box::pin(upload::upload(client, buf, reader, &upstream, &how, &upload, &received));
         let mut rest = BytesMut::new();
         let mut done = BodyReader::Done;
         let mut answering = Box::pin(respond(

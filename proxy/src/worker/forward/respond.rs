@@ -9,11 +9,13 @@ use super::{Forward, Reply, attempt::Answered, switch::Switched};
 use crate::{
     error::Failure,
     http::{
-        BodyLength, BodyOut, ConnectionField, RequestHead, ResponseEncoding, ResponseHead, encode_response,
-        upgrade_accepted,
+        BodyLength, BodyOut, ConnectionField, OwnField, RequestHead, ResponseEncoding, ResponseHead,
+        encode_response, upgrade_accepted,
     },
+    upstream::retries::Reason,
     worker::{
         Worker,
+        answer::ATTEMPTS,
         body::{BodyReader, Framing},
         exchange::{Progress, keeps_open},
         pool::Lease,
@@ -44,6 +46,13 @@ pub(super) async fn respond(
         let Some(lease) = lease.take() else { return Err(Failure::UpstreamClosed) };
         return Ok(Answered::Switched(Box::new(Switched { lease, response, early: bytes })));
     }
+    let reason = Reason::Status(response.status.as_u16());
+    if this.retrying.as_ref().is_some_and(|retrying| retrying.wants(this, reason, progress)) {
+        let status = response.status;
+        let complete = upload.is_none_or(Upload::is_complete);
+        discard(worker, (lease, upstream), response, (bytes, body_at), complete);
+        return Ok(Answered::Again(status));
+    }
     let keep = match upload {
         Some(upload) => upload.keeps_open(this.client, this.head),
         None => keeps_open(this.client, this.head, reader, buf),
@@ -68,6 +77,29 @@ pub(super) async fn respond(
     }
     worker.buffers.give_read(bytes);
     Ok(Answered::Final(Reply::sent(keep)))
+}
+
+/// Gives up a response that another try is to replace. Its connection is kept if all of it has come already (`complete`
+/// says that of the request), and closed if not: nothing of it can be taken for another's.
+fn discard(
+    worker: &Worker,
+    (lease, upstream): (&mut Option<Lease>, &Socket),
+    response: ResponseHead,
+    (mut bytes, body_at): (BytesMut, usize),
+    complete: bool,
+) {
+    bytes.advance(body_at);
+    worker.counters().upstream_bytes_in.add(bytes.len() as u64);
+    let mut body = BodyReader::new(response.body);
+    let mut scrap = worker.buffers.take_write();
+    let whole = body.take(&mut bytes, &mut scrap, Framing::Plain).is_ok() && body.is_done();
+    if whole && complete && response.keep_alive {
+        give_back(worker, lease, upstream, bytes.is_empty());
+    }
+    *lease = None;
+    worker.buffers.give_write(scrap);
+    worker.buffers.give_read(bytes);
+    worker.buffers.give_spare(response.into_spare());
 }
 
 /// Keeps the upstream's connection after a complete response, if nothing lies behind it, read or not: that must never be
@@ -112,8 +144,16 @@ fn begin(
         (true, _) => ConnectionField::None,
     };
     let date = worker.date();
-    let how =
-        ResponseEncoding { edits: &this.route.response_headers, date: &date, connection, body: body_out };
+    let mut digits = itoa::Buffer::new();
+    let value = Some(digits.format(progress.attempts));
+    let told = progress.tells_attempts.then_some(OwnField { name: ATTEMPTS, value });
+    let how = ResponseEncoding {
+        edits: &this.route.response_headers,
+        own: told.as_slice(),
+        date: &date,
+        connection,
+        body: body_out,
+    };
     encode_response(&mut out, &response, &how);
     let mut body = BodyReader::new(response.body);
     worker.counters().upstream_bytes_in.add((bytes.len() - body_at.min(bytes.len())) as u64);

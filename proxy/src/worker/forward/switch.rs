@@ -32,6 +32,7 @@ pub(super) async fn switch(
     let date = worker.date();
     let how = ResponseEncoding {
         edits: &this.route.response_headers,
+        own: &[],
         date: &date,
         connection: ConnectionField::Upgrade,
         body: BodyOut::AsReceived,

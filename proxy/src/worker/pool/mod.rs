@@ -9,6 +9,8 @@ mod idle;
 mod lease;
 mod line;
 mod pick;
+mod spare;
+mod tried;
 mod tries;
 
 use std::{
@@ -19,7 +21,7 @@ use std::{
     time::Instant,
 };
 
-pub use self::{idle::Bell, lease::Lease, line::client_left, tries::Ended};
+pub use self::{idle::Bell, lease::Lease, line::client_left, tried::Tried, tries::Ended};
 use self::{
     idle::{Alarm, Connection},
     line::Waiter,
@@ -27,8 +29,9 @@ use self::{
 use super::{Worker, deadline::Timer, socket::Socket};
 use crate::{
     error::Failure,
-    limits::CONNECT_TRIES_MAX,
-    upstream::{Address, PoolLimits, Upstream, UpstreamTimeouts, round_robin::RoundRobin, share},
+    upstream::{
+        Address, PoolLimits, Upstream, UpstreamTimeouts, budget::Budget, round_robin::RoundRobin, share,
+    },
 };
 
 /// What outlives a table for one endpoint.
@@ -62,43 +65,8 @@ pub struct Pool {
     waiters: RefCell<VecDeque<Rc<Waiter>>>,
     /// Requests that have been told to try again and have not yet: nobody may overtake them.
     promised: Cell<u32>,
-}
-
-/// Endpoints that a request has tried in vain, and what it waited for.
-#[derive(Default)]
-pub struct Tried {
-    /// Boxed: nearly every request finds a connection at once.
-    vain: Option<Box<Vain>>,
-    /// Time spent in the line, in microseconds.
-    pub queue_us: u64,
-    /// Time spent connecting, in microseconds.
-    pub connect_us: u64,
-}
-
-/// Endpoints that were tried in vain.
-struct Vain {
-    endpoints: Vec<u32>,
-    last: Failure,
-    /// The one that was tried last, as text.
-    label: Rc<str>,
-}
-
-impl Tried {
-    fn failed(&mut self, endpoint: &EndpointState, failure: Failure) {
-        let label = Rc::clone(&endpoint.label);
-        let mut endpoints = self.vain.take().map(|vain| vain.endpoints).unwrap_or_default();
-        endpoints.push(endpoint.id);
-        self.vain = Some(Box::new(Vain { endpoints, last: failure, label }));
-    }
-
-    fn endpoints(&self) -> &[u32] {
-        self.vain.as_ref().map_or(&[], |vain| &vain.endpoints)
-    }
-
-    /// The endpoint that was tried last in vain, as text.
-    pub fn label(&self) -> Option<Rc<str>> {
-        self.vain.as_ref().map(|vain| Rc::clone(&vain.label))
-    }
+    /// What further tries may be made.
+    pub budget: RefCell<Budget>,
 }
 
 impl Pool {
@@ -115,6 +83,7 @@ impl Pool {
             pending_max: Cell::new(0),
             waiters: RefCell::default(),
             promised: Cell::new(0),
+            budget: RefCell::default(),
         });
         pool.update(upstream, bell, index, workers);
         pool
@@ -164,7 +133,7 @@ impl Pool {
             let endpoint = match turn.take().filter(|turn| !turn.removed.get()) {
                 Some(turn) if fresh => turn,
                 Some(turn) => self.given_back(turn, tried),
-                None => self.pick(tried)?,
+                None => self.pick_anew(tried)?,
             };
             if granted || (self.waiters.borrow().is_empty() && self.promised.get() == 0) {
                 if !fresh && let Some(connection) = self.take_idle(worker, &endpoint) {
@@ -181,9 +150,7 @@ impl Pool {
                 if self.open.get() < self.open_max.get() || self.evict_idle() {
                     match Box::pin(self.connect(worker, endpoint, tried, timer)).await {
                         // Another endpoint may do: `pick` ends this when there is none.
-                        Err(_) if tried.endpoints().len() < CONNECT_TRIES_MAX && !timer.cap_passed() => {
-                            continue;
-                        }
+                        Err(_) if tried.goes_on() && !timer.cap_passed() => continue,
                         result => return result,
                     }
                 }
@@ -206,7 +173,7 @@ impl Pool {
         let mut lease =
             Lease { pool: Rc::clone(self), endpoint, connection: None, reused: false, holds_place: true };
         let started = Instant::now();
-        let wait = self.settings.borrow().timeouts.connect;
+        let wait = tried.connect_within(self.settings.borrow().timeouts.connect);
         worker.counters().upstream_connects.inc();
         let result = timer.within(wait, Socket::connect(&lease.endpoint.address, worker.epoll)).await;
         let now = Instant::now();

@@ -13,7 +13,7 @@ impl Pool {
                 && endpoints.get(index).is_none_or(|state| tried.endpoints().contains(&state.id))
         };
         let picked = self.balancer.borrow_mut().pick(skip).and_then(|index| endpoints.get(index).cloned());
-        picked.ok_or(tried.vain.as_ref().map_or(Failure::NoEndpoints, |vain| vain.last))
+        picked.ok_or(tried.last().unwrap_or(Failure::NoEndpoints))
     }
 
     /// For a request that has waited: the endpoint whose connection was given back last, in place of the one whose
