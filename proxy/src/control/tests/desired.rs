@@ -349,6 +349,8 @@ fn of_a_bad_included_file_the_last_good_version_stays() {
     assert_eq!(names(&it), ["app", "a", "c", "mine"]);
     let taken = fs::read_to_string(&main).unwrap() + &route("mine");
     folder.write("main.toml", &taken);
-    assert!(invalid(it.reload(&Found::now(&main))).iter().any(|it| it.contains("the route name `mine` is taken")));
+    assert!(
+        invalid(it.reload(&Found::now(&main))).iter().any(|it| it.contains("the route name `mine` is taken"))
+    );
     assert_eq!(names(&it), ["app", "a", "c", "mine"]);
 }
