@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 
-use super::{action::Action, hedge::Hedge, index::Index, listener::Listener, predicate::Predicates, split::Shares};
+use super::{
+    action::Action, hedge::Hedge, index::Index, listener::Listener, predicate::Predicates, split::Shares,
+};
 use crate::{
     http::{HeaderEdits, RequestHead},
     rule::Rules,

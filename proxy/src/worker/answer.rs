@@ -113,7 +113,8 @@ pub fn encode_failure(
     let attempts = attempts.map(|attempts| digits.format(attempts).to_owned());
     let told = attempts.as_deref().map(|attempts| (ATTEMPTS, attempts));
     let fields: Vec<_> = retry.into_iter().chain(told).collect();
-    let answer = Answer { status, fields: &fields, content_type: "text/plain; charset=utf-8", body: body.as_bytes() };
+    let answer =
+        Answer { status, fields: &fields, content_type: "text/plain; charset=utf-8", body: body.as_bytes() };
     encode(out, &answer, date, keep, request);
 }
 

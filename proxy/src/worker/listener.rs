@@ -266,7 +266,7 @@ async fn turn_away(client: &Client) {
     let heard = client.timer.rest_within(Rest::Brief, TURN_AWAY, client.socket.read(&mut buf)).await;
     if matches!(heard, Ok(Ok(1..))) {
         let mut out = Vec::new();
-        answer::encode_failure(&mut out, Failure::ListenerFull, &client.worker.date(), false, None);
+        answer::encode_failure(&mut out, Failure::ListenerFull, &client.worker.date(), false, None, None);
         if client.socket.try_write(&out).is_ok() {
             connection::linger(client).await;
         }

@@ -112,7 +112,9 @@ impl Spec for HedgeAfterSpec {
         match parse_after(text) {
             Ok(after) => Some(after),
             Err(hint) => {
-                findings.error(node.place(), format!("{text:?} is neither a time nor a percentile")).hint(hint);
+                findings
+                    .error(node.place(), format!("{text:?} is neither a time nor a percentile"))
+                    .hint(hint);
                 None
             }
         }
@@ -136,7 +138,11 @@ fn parse_after(text: &str) -> Result<HedgeAfter, String> {
             return Err(BOUNDS.to_owned());
         }
         let thousandths: u32 = format!("{whole}{tenths}").parse().map_err(|_| BOUNDS.to_owned())?;
-        return if thousandths < 500 { Err(BOUNDS.to_owned()) } else { Ok(HedgeAfter::Quantile(thousandths)) };
+        return if thousandths < 500 {
+            Err(BOUNDS.to_owned())
+        } else {
+            Ok(HedgeAfter::Quantile(thousandths))
+        };
     }
     match parse_duration(text)? {
         fixed if (HEDGE_AFTER_MIN..=HEDGE_AFTER_MAX).contains(&fixed) => Ok(HedgeAfter::Fixed(fixed)),

@@ -59,7 +59,9 @@ fn reasons(raw: &Field<Vec<Item<Reason>>>, findings: &mut Findings) -> Option<Re
     let items = raw.value.as_ref()?;
     if items.is_empty() {
         let made = findings.error(raw.place, "there is no reason to try again");
-        made.hint("list some of \"connect\", \"reset\", \"timeout\" and statuses, or leave out [upstreams.retries]");
+        made.hint(
+            "list some of \"connect\", \"reset\", \"timeout\" and statuses, or leave out [upstreams.retries]",
+        );
     }
     let mut on = RetryOn::default();
     let mut statuses = Vec::new();
@@ -87,7 +89,8 @@ fn try_timeout(raw: &Raw, timeouts: Option<&RawTimeouts>, findings: &mut Finding
         && each >= whole
     {
         let made = findings.warn(raw.try_timeout.place, "no try is ever ended by this");
-        made.other(timeouts.request.place).hint("timeouts.request ends the whole request before: make this shorter");
+        made.other(timeouts.request.place)
+            .hint("timeouts.request ends the whole request before: make this shorter");
     }
 }
 

@@ -33,7 +33,15 @@ pub(super) fn parse_response(text: impl AsRef<[u8]>, method: &Method) -> Result<
 
 /// How an untrusted client's request goes upstream when a route changes nothing.
 pub(super) fn untrusted(edits: &HeaderEdits) -> RequestEncoding<'_> {
-    RequestEncoding { target: None, host: None, edits, own: &[], client_ip: "192.0.2.1", proto: "http", trusted: false }
+    RequestEncoding {
+        target: None,
+        host: None,
+        edits,
+        own: &[],
+        client_ip: "192.0.2.1",
+        proto: "http",
+        trusted: false,
+    }
 }
 
 /// How a response goes to a 1.1 client when a route changes nothing.

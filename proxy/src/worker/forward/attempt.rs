@@ -134,8 +134,7 @@ async fn both(
     let result = {
         let framing = upload::request_framing(this.head);
         let how = Way { framing, wait: this.head_wait.get(), kept: this.kept() };
-        let mut sending =
-            Box::pin(upload::upload(client, buf, reader, &upstream, &how, &upload, &received));
+        let mut sending = Box::pin(upload::upload(client, buf, reader, &upstream, &how, &upload, &received));
         let mut rest = BytesMut::new();
         let mut done = BodyReader::Done;
         let mut answering = Box::pin(respond(

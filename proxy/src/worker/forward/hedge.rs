@@ -4,6 +4,7 @@
 //! The first to have a byte of a response wins. One that fails while the other is under way has lost.
 
 use std::{
+    cell::Cell,
     future::{Future, poll_fn},
     io,
     pin::{Pin, pin},
@@ -20,7 +21,7 @@ use crate::{
     worker::{
         deadline::Timer,
         exchange::Progress,
-        pool::{EndpointState, Ended, Lease, Tried, client_left},
+        pool::{Ended, EndpointState, Lease, Tried, client_left},
         response::WATCH_AFTER,
         socket::Socket,
     },
@@ -55,7 +56,7 @@ pub async fn race(
     first: &mut Sent,
     progress: &mut Progress,
 ) -> Result<bool, Failure> {
-    let (client, worker) = (this.client, &this.client.worker);
+    let worker = &this.client.worker;
     let route = this.route.id;
     if progress.attempts == 1 {
         worker.hedges.note_request(route, hedge, worker.deadlines.uptime());
@@ -70,29 +71,10 @@ pub async fn race(
         worker.counters().hedges_refused.inc();
         return Ok(false);
     }
-    let timer = worker.deadlines.timer();
-    let attempts = std::cell::Cell::new(0);
-    let mut both = Both {
-        first_ended: false,
-        starting: Some(Box::pin(second(this, first, &timer, &attempts))),
-        second: None,
+    let Some(won) = beside(this, first, whole.saturating_sub(after), progress).await? else {
+        return Ok(false);
     };
-    let mut watching = true;
-    let racing = poll_fn(|cx| {
-        if watching && client_left(&client.socket, cx, &mut watching) {
-            return Poll::Ready(Err(Failure::ClientGone));
-        }
-        both.poll(this, first, cx).map(Ok)
-    });
-    let won = client.timer.within(whole.saturating_sub(after), racing).await;
-    progress.attempts += attempts.get();
-    let won = match won {
-        Ok(result) => result?,
-        Err(_) => return Err(client.late(Failure::UpstreamSlow(UpstreamWait::Head))),
-    };
-    let Both { first_ended, starting, second } = both;
-    drop(starting);
-    let (true, Some(second)) = (won, second) else { return Ok(false) };
+    let Won { second, first_ended } = won;
     worker.counters().hedges_won.inc();
     if first_ended {
         this.pool.note(&first.endpoint, Ended::Failed(Failure::UpstreamClosed));
@@ -130,6 +112,48 @@ async fn is_slow(
     });
     match client.timer.within(whole, waiting).await {
         Ok(result) => result,
+        Err(_) => Err(client.late(Failure::UpstreamSlow(UpstreamWait::Head))),
+    }
+}
+
+/// A second try that has answered before the first one.
+struct Won {
+    second: Sent,
+    /// The first one has failed.
+    first_ended: bool,
+}
+
+/// Makes a second try beside the first, and waits until either has answered, for `wait` at most. `None`: the first one has,
+/// or both have failed.
+async fn beside(
+    this: &Forward<'_>,
+    first: &Sent,
+    wait: Duration,
+    progress: &mut Progress,
+) -> Result<Option<Won>, Failure> {
+    let client = this.client;
+    let timer = client.worker.deadlines.timer();
+    let attempts = Cell::new(0);
+    let mut both = Both {
+        first_ended: false,
+        starting: Some(Box::pin(second(this, first, &timer, &attempts))),
+        second: None,
+    };
+    let mut watching = true;
+    let racing = poll_fn(|cx| {
+        if watching && client_left(&client.socket, cx, &mut watching) {
+            return Poll::Ready(Err(Failure::ClientGone));
+        }
+        both.poll(this, first, cx).map(Ok)
+    });
+    let won = client.timer.within(wait, racing).await;
+    progress.attempts += attempts.get();
+    match won {
+        Ok(Ok(won)) => {
+            let first_ended = both.first_ended;
+            Ok(both.second.take().filter(|_| won).map(|second| Won { second, first_ended }))
+        }
+        Ok(Err(failure)) => Err(failure),
         Err(_) => Err(client.late(Failure::UpstreamSlow(UpstreamWait::Head))),
     }
 }
@@ -187,12 +211,7 @@ fn look(upstream: &Socket, cx: &mut Context<'_>) -> Seen {
 }
 
 /// Sends the request to another endpoint, if one has a connection to spare.
-async fn second(
-    this: &Forward<'_>,
-    first: &Sent,
-    timer: &Timer,
-    attempts: &std::cell::Cell<u32>,
-) -> Option<Sent> {
+async fn second(this: &Forward<'_>, first: &Sent, timer: &Timer, attempts: &Cell<u32>) -> Option<Sent> {
     let worker = &this.client.worker;
     let mut tried = Tried::default();
     tried.failed(&first.endpoint, Failure::UpstreamSlow(UpstreamWait::Head));

@@ -37,7 +37,9 @@ impl Hedges {
         let state = all.get_mut(&route)?;
         match hedge.after {
             HedgeAfter::Fixed(after) => Some(after),
-            HedgeAfter::Quantile(thousandths) => state.recent.quantile(thousandths).map(Duration::from_micros),
+            HedgeAfter::Quantile(thousandths) => {
+                state.recent.quantile(thousandths).map(Duration::from_micros)
+            }
         }
     }
 

@@ -26,8 +26,8 @@ use std::{
 use bytes::BytesMut;
 use http::{Method, StatusCode};
 
-pub use self::{hedges::Hedges, kept::Kept};
 use self::{attempt::attempt, retry::Retrying};
+pub use self::{hedges::Hedges, kept::Kept};
 use super::{
     body::BodyReader,
     connection::Client,
@@ -185,7 +185,9 @@ fn ended(result: &Result<Try, Failure>, progress: &Progress) -> Ended {
     match result {
         Ok(Try::Done(_)) => answered(progress.status),
         Ok(Try::Again(status)) => answered(status.as_u16()),
-        Err(Failure::ClientGone | Failure::ClientSlow(_)) if progress.status != 0 => answered(progress.status),
+        Err(Failure::ClientGone | Failure::ClientSlow(_)) if progress.status != 0 => {
+            answered(progress.status)
+        }
         Err(failure) => Ended::Failed(*failure),
     }
 }

@@ -15,13 +15,7 @@ use super::{Forward, is_idempotent, kept::Kept};
 use crate::{
     error::Failure,
     observe::UpstreamWait,
-    upstream::{
-        Retries,
-        backoff::pause,
-        budget::Allowance,
-        retries::Reason,
-        share,
-    },
+    upstream::{Retries, backoff::pause, budget::Allowance, retries::Reason, share},
     worker::{
         connection::Client,
         exchange::Progress,

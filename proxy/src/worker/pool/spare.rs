@@ -13,12 +13,7 @@ impl Pool {
 
     /// A connection to an endpoint that was not tried yet, idle or opened for it. `None`: there is no such endpoint, it did
     /// not take the connection, or all places are taken: nothing is waited for, and no other endpoint's is closed.
-    pub async fn spare(
-        self: &Rc<Self>,
-        worker: &Worker,
-        tried: &mut Tried,
-        timer: &Timer,
-    ) -> Option<Lease> {
+    pub async fn spare(self: &Rc<Self>, worker: &Worker, tried: &mut Tried, timer: &Timer) -> Option<Lease> {
         if !self.waiters.borrow().is_empty() || self.promised.get() > 0 {
             return None;
         }
