@@ -77,6 +77,7 @@ pub fn upstream(id: u32, addresses: &[At]) -> Arc<Upstream> {
         address: address.clone(),
         label: "endpoint".into(),
         weight: 1,
+        health: Default::default(),
     };
     Arc::new(Upstream {
         id,
@@ -98,6 +99,8 @@ pub fn upstream(id: u32, addresses: &[At]) -> Arc<Upstream> {
             response_body_idle: minute,
             request: None,
         },
+        health: None,
+        breaker: None,
     })
 }
 

@@ -15,7 +15,9 @@ use crate::{
     http::HeaderEdits,
     route::{Listener, Redirect, Respond, predicate::Predicates},
     rule::Rules,
-    upstream::{Address, Balance, PoolLimits, UpstreamTimeouts},
+    upstream::{
+        Address, Balance, PoolLimits, UpstreamTimeouts, circuit::BreakerSettings, health::HealthSettings,
+    },
 };
 
 use super::{
@@ -163,6 +165,10 @@ pub struct Upstream {
     pub pool: PoolLimits,
     /// Bounds on time.
     pub timeouts: UpstreamTimeouts,
+    /// How its endpoints are watched; `None`: they are not.
+    pub health: Option<Arc<HealthSettings>>,
+    /// Its circuit breaker; `None`: there is none.
+    pub breaker: Option<BreakerSettings>,
     /// What was written, as JSON.
     pub written: Arc<str>,
 }

@@ -1,8 +1,16 @@
 //! Which endpoint serves a request. Pure: one file per balancing algorithm, state passed in. No sockets, no HTTP.
 
+pub mod circuit;
+pub mod health;
+pub mod latency;
 pub mod round_robin;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use self::{
+    circuit::Breaker,
+    health::{Health, HealthSettings},
+};
 
 /// Where an endpoint listens. Names are resolved on the control thread, so a worker only ever sees addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -44,6 +52,8 @@ pub struct Endpoint {
     pub label: Arc<str>,
     /// Share of the requests, 1 to 1000 (0: none).
     pub weight: u32,
+    /// How it is doing. Not part of what makes two of them equal.
+    pub health: Health,
 }
 
 /// How an upstream's endpoints share requests.
@@ -107,4 +117,8 @@ pub struct Upstream {
     pub pool: PoolLimits,
     /// Bounds on time.
     pub timeouts: UpstreamTimeouts,
+    /// How its endpoints are watched; `None`: they are not, and all are used.
+    pub health: Option<Arc<HealthSettings>>,
+    /// What keeps requests away from it when it fails; `None`: nothing.
+    pub breaker: Option<Breaker>,
 }

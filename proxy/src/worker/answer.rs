@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How long a client that waits for a place is told to stay away.
-const RETRY_AFTER_SECONDS: &str = "1";
+const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// The status that tells a client of `failure`.
 pub fn status(failure: Failure) -> StatusCode {
@@ -31,6 +31,9 @@ pub fn status(failure: Failure) -> StatusCode {
         ) => StatusCode::REQUEST_TIMEOUT,
         Failure::NoRoute => StatusCode::NOT_FOUND,
         Failure::NoEndpoints
+        | Failure::Unhealthy
+        | Failure::CircuitOpen(_)
+        | Failure::UpstreamFull
         | Failure::QueueFull
         | Failure::QueueTimeout
         | Failure::ListenerFull
@@ -104,8 +107,12 @@ pub fn encode_failure(
 ) {
     let status = status(failure);
     let body = format!("{} {}: {failure}\n", status.as_u16(), status.canonical_reason().unwrap_or(""));
-    let retry = status == StatusCode::SERVICE_UNAVAILABLE;
-    let fields: &[(&str, &str)] = if retry { &[("Retry-After", RETRY_AFTER_SECONDS)] } else { &[] };
+    let seconds = match failure {
+        Failure::CircuitOpen(seconds) => seconds,
+        _ => RETRY_AFTER_SECONDS,
+    };
+    let (retry, seconds) = (status == StatusCode::SERVICE_UNAVAILABLE, seconds.to_string());
+    let fields: &[(&str, &str)] = if retry { &[("Retry-After", &seconds)] } else { &[] };
     let answer = Answer { status, fields, content_type: "text/plain; charset=utf-8", body: body.as_bytes() };
     encode(out, &answer, date, keep, request);
 }

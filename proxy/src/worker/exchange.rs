@@ -203,7 +203,10 @@ async fn run<'t>(
     chosen.upstream = Some(upstream);
     let timeouts = &upstream.timeouts;
     let forward = Forward { client, head, route, prefix_len: selected.prefix_len, pool, timeouts };
-    forward::forward(&forward, buf, reader, progress).await
+    let permit = pool.admit(upstream.breaker.as_ref())?;
+    let result = forward::forward(&forward, buf, reader, progress).await;
+    permit.ended(result.as_ref().map(drop).map_err(|failure| *failure), progress.status);
+    result
 }
 
 fn select<'a>(adopted: &'a Adopted, head: &RequestHead) -> Option<Selected<'a>> {

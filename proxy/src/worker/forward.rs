@@ -11,7 +11,7 @@ use super::{
     body::{BodyReader, Framing},
     connection::Client,
     exchange::{Progress, keeps_open},
-    pool::{Ended, Lease, Pool, Tried},
+    pool::{Ended, Lease, Pool, Tried, says_nothing},
     relay::{self, Piece},
     response::final_head,
     socket::{Socket, WriteError},
@@ -72,8 +72,10 @@ pub async fn forward(
         let reused = lease.as_ref().is_some_and(|lease| lease.reused);
         let endpoint = lease.as_ref().map(|lease| Rc::clone(lease.endpoint()));
         let result = attempt(this, &mut lease, buf, reader, progress).await;
-        if let Some(endpoint) = &endpoint {
-            this.pool.note(endpoint, ended(&result, progress));
+        let client_busy = !reader.is_done() || progress.status != 0;
+        let silent = says_nothing(result.as_ref().err(), reused, client_busy);
+        if let Some(endpoint) = endpoint.filter(|_| !silent) {
+            this.pool.note(&endpoint, ended(&result, progress));
         }
         match result {
             Err(Failure::UpstreamClosed) if reused && repeatable && !fresh => {

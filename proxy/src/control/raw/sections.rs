@@ -8,6 +8,7 @@ use tracing::level_filters::LevelFilter;
 use super::{
     either::{AccessLogPath, EndpointSpec, RawEndpoint},
     etcd::Etcd,
+    health::{Breaker, Ejection, HealthChecks, WHEN_UNHEALTHY},
     quantity::{size, time, time_from},
     routes::Route,
     rules::Rule,
@@ -19,7 +20,7 @@ use crate::{
     control::config::{AccessLog as AccessLogTarget, Driver, LogFormat},
     limits,
     route::listener::Forwarded,
-    upstream::{Address, Balance},
+    upstream::{Address, Balance, health::WhenUnhealthy},
 };
 
 const CONNECTIONS_MAX: u64 = 10_000_000;
@@ -197,6 +198,16 @@ section! {
         pool: Pool, default({}), table::<Pool>();
         /// Bounds on how long a server may take.
         timeouts: UpstreamTimeouts, default({}), table::<UpstreamTimeouts>();
+        /// Checks of each endpoint. Absent: there are none.
+        health: HealthChecks, optional, table::<HealthChecks>();
+        /// When failures of requests take an endpoint out of use. Absent: never.
+        ejection: Ejection, optional, table::<Ejection>();
+        /// A circuit breaker. Absent: there is none.
+        breaker: Breaker, optional, table::<Breaker>();
+        /// How long the share of an endpoint that has recovered takes to become whole, from a tenth of it. "off": no time.
+        slow_start: Option<Duration>, default("off"), off_or(time());
+        /// When no endpoint is left: "try_all" uses all, as if nothing was known of them, "fail" answers 503.
+        when_unhealthy: WhenUnhealthy, default("try_all"), WHEN_UNHEALTHY;
     }
 }
 

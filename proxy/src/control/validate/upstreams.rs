@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Files, Names, Outside};
+use super::{Files, Names, Outside, health};
 use crate::{
     control::{
         config::{Endpoint, Target, Upstream},
@@ -37,6 +37,7 @@ pub(crate) fn upstream(
 ) -> Option<Upstream> {
     enough_connections(raw, workers, findings);
     check_endpoints(raw, findings);
+    health::check(raw, workers, findings);
     plain(raw, written)
 }
 
@@ -90,6 +91,8 @@ fn plain(raw: &Raw, written: Arc<str>) -> Option<Upstream> {
         dns_refresh: raw.dns_refresh.value?,
         pool: pool(raw)?,
         timeouts: timeouts(raw)?,
+        health: health::settings(raw)?,
+        breaker: health::breaker(raw)?,
         written,
     })
 }
