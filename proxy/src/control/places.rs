@@ -170,7 +170,8 @@ fn upstream(
 
 /// Has workers count what is judged.
 fn have_counted(upstream: &Upstream, workers: usize) {
-    let ejection: Option<&Ejection> = upstream.health.as_deref().and_then(|it: &HealthSettings| it.ejection.as_ref());
+    let ejection: Option<&Ejection> =
+        upstream.health.as_deref().and_then(|it: &HealthSettings| it.ejection.as_ref());
     if ejection.is_none() && upstream.breaker.is_none() {
         return;
     }

@@ -115,7 +115,10 @@ pub const TERMINATIONS: &[(Termination, &str)] = &[
     (Termination::Draining, "cut because the process was ending"),
     (Termination::ProxyFault, "a fault of the proxy: its connection was closed"),
     (Termination::NoEndpoint, "the upstream had no endpoint (503)"),
-    (Termination::Unhealthy, "no endpoint of the upstream was healthy, and `when_unhealthy` is \"fail\" (503)"),
+    (
+        Termination::Unhealthy,
+        "no endpoint of the upstream was healthy, and `when_unhealthy` is \"fail\" (503)",
+    ),
     (Termination::CircuitOpen, "the upstream's circuit breaker was open (503)"),
     (Termination::UpstreamFull, "the upstream had `breaker.max_requests` under way (503)"),
     (Termination::ConnectFailed, "no endpoint took the connection (502)"),

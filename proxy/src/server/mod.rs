@@ -225,7 +225,8 @@ impl Server {
             AdminListener::bind(&address).map_err(system(format!("admin: can't listen on {address}")))?;
         tracing::info!("admin: {}", listener.address());
         let what = (&self.board, info(chosen, reason), &self.ready);
-        let state = AdminState::new(what, &self.changes.live, &self.changes.asks, access).showing(&self.health);
+        let state =
+            AdminState::new(what, &self.changes.live, &self.changes.asks, access).showing(&self.health);
         tokio::spawn(async move {
             if let Err(error) = admin::serve(listener, state, std::future::pending()).await {
                 tracing::error!(%error, "the admin listener has ended");

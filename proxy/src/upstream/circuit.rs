@@ -120,7 +120,8 @@ impl Circuit {
             return Err(seconds);
         }
         let phase = state >> PHASE_AT & PART;
-        let take = |probes: u64| (probes >> PROBES_PHASE_AT == phase && probes & PART > 0).then(|| probes - 1);
+        let take =
+            |probes: u64| (probes >> PROBES_PHASE_AT == phase && probes & PART > 0).then(|| probes - 1);
         self.probes.fetch_update(Relaxed, Relaxed, take).map(|_| Pass { phase }).map_err(|_| seconds)
     }
 

@@ -43,7 +43,7 @@ fn listed(kind: Kind, all: &[Listed], health: Option<&HashMap<Arc<str>, Json>>) 
         let (owner, etag) = (object.owner.word(), answer::etag_text(object.tag));
         let mut one = json!({ "name": name, "owner": owner, "etag": etag, "value": value });
         if let Some(health) = health {
-            one["health"] = health.get(&**name).cloned().unwrap_or(Json::Null);
+            one["health"] = health.get(name).cloned().unwrap_or(Json::Null);
         }
         one
     };

@@ -96,7 +96,9 @@ async fn find(mut body: Incoming, needle: &str) -> Result<(), String> {
             return Ok(());
         }
         if read.len() >= HEALTH_CHECK_BODY_BYTES_MAX {
-            return Err(format!("{needle:?} is not in the first {HEALTH_CHECK_BODY_BYTES_MAX} bytes of its body"));
+            return Err(format!(
+                "{needle:?} is not in the first {HEALTH_CHECK_BODY_BYTES_MAX} bytes of its body"
+            ));
         }
     }
     Err(format!("{needle:?} is not in its body"))

@@ -220,8 +220,14 @@ mod tests {
     #[test]
     fn waits_differ_within_bounds() {
         let second = Duration::from_secs(1);
-        let mut checks =
-            Checks { probe: Probe::Tcp, interval: 10 * second, jitter_permille: 100, timeout: second, rise: 1, fall: 1 };
+        let mut checks = Checks {
+            probe: Probe::Tcp,
+            interval: 10 * second,
+            jitter_permille: 100,
+            timeout: second,
+            rise: 1,
+            fall: 1,
+        };
         assert_eq!((jittered(&checks, 0.0), jittered(&checks, 1.0)), (9 * second, 11 * second));
         assert_eq!(jittered(&checks, 0.5), 10 * second);
         checks.jitter_permille = 0;

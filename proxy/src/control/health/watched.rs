@@ -1,10 +1,6 @@
 //! One upstream that is watched: what is known of its endpoints, and what workers are told of it.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use super::{
     Health,
@@ -72,7 +68,8 @@ impl Watched {
             self.places.push(place);
         }
         retired.extend(before.into_values().map(|it| it.endpoint.health));
-        self.switch = upstream.breaker.as_ref().map(|_| self.switch.take().unwrap_or_else(|| Switch::new(now)));
+        self.switch =
+            upstream.breaker.as_ref().map(|_| self.switch.take().unwrap_or_else(|| Switch::new(now)));
         self.upstream = Some(Arc::clone(upstream));
         self.tell(now);
     }

@@ -55,9 +55,7 @@ impl Window {
         self.answers += answers;
         self.failures += failures;
         self.latencies.add_all(&seen.latencies);
-        let is_new = |part: &mut Part| {
-            now.saturating_duration_since(part.begun) < length / HEALTH_WINDOW_PARTS
-        };
+        let is_new = |part: &Part| now.saturating_duration_since(part.begun) < length / HEALTH_WINDOW_PARTS;
         let part = match self.parts.back_mut() {
             Some(part) if is_new(part) => part,
             _ => self.parts.push_back_mut(Part { begun: now, answers: 0, failures: 0, latencies: None }),

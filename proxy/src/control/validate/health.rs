@@ -31,7 +31,8 @@ pub(super) fn check(raw: &Raw, workers: u64, findings: &mut Findings) {
     if raw.health.given || raw.ejection.given {
         return;
     }
-    let idle = "[upstreams.health] or [upstreams.ejection] would take an endpoint out of use; there is neither";
+    let idle =
+        "[upstreams.health] or [upstreams.ejection] would take an endpoint out of use; there is neither";
     if let Some(Some(_)) = raw.slow_start.value {
         findings.warn(raw.slow_start.place, "`slow_start` has no effect").hint(idle);
     }
@@ -46,8 +47,8 @@ fn check_checks(raw: &HealthChecks, findings: &mut Findings) {
     {
         let field = if raw.timeout.given { raw.timeout.place } else { raw.interval.place };
         let (timeout, interval) = (show_duration(timeout), show_duration(interval));
-        let made =
-            findings.error(field, format!("a check may take {timeout}, and the next is due after {interval}"));
+        let made = findings
+            .error(field, format!("a check may take {timeout}, and the next is due after {interval}"));
         made.hint("the timeout must be shorter than the interval");
     }
     if raw.status.value.as_ref().is_some_and(Vec::is_empty) {

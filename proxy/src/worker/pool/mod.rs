@@ -20,7 +20,12 @@ use std::{
     time::Instant,
 };
 
-pub use self::{idle::Bell, lease::Lease, line::client_left, tries::{Ended, says_nothing}};
+pub use self::{
+    idle::Bell,
+    lease::Lease,
+    line::client_left,
+    tries::{Ended, says_nothing},
+};
 use self::{
     idle::{Alarm, Connection},
     line::Waiter,

@@ -24,7 +24,8 @@ impl Pool {
                 && endpoints.get(index).is_none_or(|state| tried.endpoints().contains(&state.id))
         };
         let skip = |index: usize| {
-            is_tried(index) || (watched.is_some() && endpoints.get(index).is_none_or(|state| !state.is_used()))
+            is_tried(index)
+                || (watched.is_some() && endpoints.get(index).is_none_or(|state| !state.is_used()))
         };
         let mut picked = self.balancer.borrow_mut().pick(skip);
         let mut none = Failure::NoEndpoints;
