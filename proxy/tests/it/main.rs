@@ -31,6 +31,7 @@ mod endpoints;
 mod etcd;
 mod faults;
 mod files;
+mod health;
 mod http1;
 mod listeners;
 mod listeners_live;
