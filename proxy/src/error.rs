@@ -35,6 +35,15 @@ pub enum Failure {
     /// The upstream has no endpoint to try: none resolved, or none with a weight.
     #[error("the upstream has no endpoint")]
     NoEndpoints,
+    /// No endpoint of the upstream is to be used.
+    #[error("no endpoint of the upstream is healthy")]
+    Unhealthy,
+    /// The upstream's circuit breaker is open, for so many seconds more.
+    #[error("the upstream fails, and is left alone for a while")]
+    CircuitOpen(u32),
+    /// As many requests are under way to the upstream as may be.
+    #[error("too many requests to the upstream are under way")]
+    UpstreamFull,
     /// All connections are busy and so is the line.
     #[error("all upstream connections are busy and the queue is full")]
     QueueFull,
@@ -85,6 +94,9 @@ impl Failure {
             Failure::Dropped => Termination::Dropped,
             Failure::NoRoute => Termination::NotFound,
             Failure::NoEndpoints => Termination::NoEndpoint,
+            Failure::Unhealthy => Termination::Unhealthy,
+            Failure::CircuitOpen(_) => Termination::CircuitOpen,
+            Failure::UpstreamFull => Termination::UpstreamFull,
             Failure::QueueFull | Failure::ListenerFull => Termination::QueueFull,
             Failure::QueueTimeout => Termination::QueueTimeout,
             Failure::ConnectRefused => Termination::ConnectFailed,

@@ -94,3 +94,22 @@ pub const RULE_COUNTERS_MAX: usize = 16_384;
 
 const _: () = assert!(RULE_TAGS_MAX <= u64::BITS as usize);
 const _: () = assert!(RULES_MAX <= RULE_COUNTERS_MAX);
+
+/// Checks of health under way at a time; further ones wait.
+pub const HEALTH_CHECKS_MAX: usize = 64;
+/// What is read of the body of a check's answer to find what must be in it, in bytes.
+pub const HEALTH_CHECK_BODY_BYTES_MAX: usize = 64 * 1024;
+/// The head of a check's answer, in bytes.
+pub const HEALTH_CHECK_HEAD_BYTES_MAX: usize = 16 * 1024;
+/// How often the control thread looks at what workers have counted, and says what it makes of it.
+pub const HEALTH_LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Parts that a window of tries is kept in: it moves by one of them.
+pub const HEALTH_WINDOW_PARTS: u32 = 20;
+/// Where the share of an endpoint that has recovered begins, in per mille of its weight.
+pub const SLOW_START_SHARE_MIN: u32 = 100;
+/// An endpoint is not slow as long as its 99th percentile is within so much of its peers': that much is chance.
+pub const LATENCY_DIFFERENCE_MIN: Duration = Duration::from_millis(5);
+
+// hyper takes no smaller buffer.
+const _: () = assert!(HEALTH_CHECK_HEAD_BYTES_MAX >= 8192);
+const _: () = assert!(SLOW_START_SHARE_MIN > 0);

@@ -78,6 +78,7 @@ pub fn upstream(id: u32, addresses: &[At]) -> Arc<Upstream> {
         address: address.clone(),
         label: "endpoint".into(),
         weight: 1,
+        health: Default::default(),
     };
     Arc::new(Upstream {
         id,
@@ -101,6 +102,8 @@ pub fn upstream(id: u32, addresses: &[At]) -> Arc<Upstream> {
         },
         retries: None,
         deadline_header: None,
+        health: None,
+        breaker: None,
     })
 }
 

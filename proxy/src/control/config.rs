@@ -15,7 +15,9 @@ use crate::{
     http::HeaderEdits,
     route::{Hedge, Listener, Redirect, Respond, predicate::Predicates},
     rule::Rules,
-    upstream::{Address, Balance, PoolLimits, Retries, UpstreamTimeouts},
+    upstream::{
+        Address, Balance, PoolLimits, Retries, UpstreamTimeouts, circuit::BreakerSettings, health::HealthSettings,
+    },
 };
 
 use super::{
@@ -168,6 +170,10 @@ pub struct Upstream {
     pub retries: Option<Box<Retries>>,
     /// The field by which it is told how many milliseconds are left for a request.
     pub deadline_header: Option<Box<str>>,
+    /// How its endpoints are watched; `None`: they are not.
+    pub health: Option<Arc<HealthSettings>>,
+    /// Its circuit breaker; `None`: there is none.
+    pub breaker: Option<BreakerSettings>,
     /// What was written, as JSON.
     pub written: Arc<str>,
 }

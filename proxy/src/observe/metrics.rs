@@ -213,6 +213,10 @@ metrics! {
             "Responses whose head or framing broke the rules." { upstream_malformed }
         Counter Sum One "ringlane_upstream_no_endpoint_total"
             "Exchanges whose upstream had no endpoint to try." { upstream_no_endpoint }
+        Counter Sum One "ringlane_upstream_refused_total" "Requests refused because of how their upstream is doing, by reason." {
+            upstream_refused_unhealthy [reason "unhealthy"], upstream_refused_open [reason "circuit_open"],
+            upstream_refused_full [reason "max_requests"],
+        }
         Counter Sum One "ringlane_queue_waits_total" "Requests that waited for an upstream connection." { queue_waits }
         Gauge Sum One "ringlane_queue_length" "Requests waiting for an upstream connection." { queue_length }
         Counter Sum One "ringlane_queue_full_total" "Requests refused because the queue was full." { queue_full }
@@ -250,6 +254,21 @@ metrics! {
         }
         Gauge One "ringlane_etcd_connected" "Whether etcd is being watched." { etcd_connected }
         Gauge One "ringlane_etcd_keys_unusable" "Keys in etcd whose values can't be used." { etcd_keys_unusable }
+        Gauge One "ringlane_endpoints" "Endpoints that are watched, by state." {
+            endpoints_up [state "up"], endpoints_unchecked [state "unchecked"], endpoints_slow_start [state "slow_start"],
+            endpoints_failing [state "failing"], endpoints_ejected [state "ejected"],
+        }
+        Counter One "ringlane_health_checks_total" "Checks of endpoints, by result." {
+            checks_passed [result "passed"], checks_failed [result "failed"],
+        }
+        Counter One "ringlane_ejections_total"
+            "Ejections of endpoints that their rules asked for; withheld: max_percent did not allow it." {
+            ejections_made [result "made"], ejections_withheld [result "withheld"],
+        }
+        Counter One "ringlane_breaker_opens_total" "Times that a circuit breaker opened." { breaker_opens }
+        Gauge One "ringlane_breakers" "Circuit breakers, by state." {
+            breakers_closed [state "closed"], breakers_open [state "open"], breakers_half_open [state "half_open"],
+        }
         Counter One "ringlane_table_builds_total" "Route tables built." { table_builds }
         Counter One "ringlane_access_log_write_errors_total"
             "Failures to write or to reopen the access log." { access_log_write_errors }

@@ -64,6 +64,12 @@ pub enum Termination {
     QueueTimeout,
     /// The upstream has no endpoint: its name has not been resolved, or all have weight 0.
     NoEndpoint,
+    /// No endpoint of the upstream was healthy.
+    Unhealthy,
+    /// The upstream's circuit breaker was open.
+    CircuitOpen,
+    /// As many requests were under way to the upstream as may be.
+    UpstreamFull,
     /// No endpoint took the connection.
     ConnectFailed,
     /// No endpoint took the connection in time.
@@ -109,6 +115,12 @@ pub const TERMINATIONS: &[(Termination, &str)] = &[
     (Termination::Draining, "cut because the process was ending"),
     (Termination::ProxyFault, "a fault of the proxy: its connection was closed"),
     (Termination::NoEndpoint, "the upstream had no endpoint (503)"),
+    (
+        Termination::Unhealthy,
+        "no endpoint of the upstream was healthy, and `when_unhealthy` is \"fail\" (503)",
+    ),
+    (Termination::CircuitOpen, "the upstream's circuit breaker was open (503)"),
+    (Termination::UpstreamFull, "the upstream had `breaker.max_requests` under way (503)"),
     (Termination::ConnectFailed, "no endpoint took the connection (502)"),
     (Termination::ConnectTimeout, "no endpoint took the connection in time (504)"),
     (
@@ -146,6 +158,9 @@ impl Termination {
             Self::Draining => "PD",
             Self::ProxyFault => "PX",
             Self::NoEndpoint => "UN",
+            Self::Unhealthy => "UE",
+            Self::CircuitOpen => "UO",
+            Self::UpstreamFull => "US",
             Self::ConnectFailed => "UF",
             Self::ConnectTimeout => "UT",
             Self::UpstreamTimeout(UpstreamWait::Head) => "UH",

@@ -349,6 +349,7 @@ impl Server {
         let prepared =
             self.threads.prepare(&compiled.table().listeners).map_err(|error| error.to_string())?;
         self.published.publish(Arc::clone(compiled.table()));
+        self.health.follow(&compiled.table().upstreams);
         self.compiled = compiled;
         for change in self.threads.commit(prepared) {
             tracing::info!("{change}");

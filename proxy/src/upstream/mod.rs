@@ -4,11 +4,18 @@ pub mod backoff;
 pub mod budget;
 pub mod recent;
 pub mod retries;
+pub mod circuit;
+pub mod health;
+pub mod latency;
 pub mod round_robin;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 pub use retries::Retries;
+use self::{
+    circuit::Breaker,
+    health::{Health, HealthSettings},
+};
 
 /// Where an endpoint listens. Names are resolved on the control thread, so a worker only ever sees addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -50,6 +57,8 @@ pub struct Endpoint {
     pub label: Arc<str>,
     /// Share of the requests, 1 to 1000 (0: none).
     pub weight: u32,
+    /// How it is doing. Not part of what makes two of them equal.
+    pub health: Health,
 }
 
 /// How an upstream's endpoints share requests.
@@ -117,4 +126,8 @@ pub struct Upstream {
     pub retries: Option<Box<Retries>>,
     /// The field by which it is told how many milliseconds are left for a request.
     pub deadline_header: Option<Box<str>>,
+    /// How its endpoints are watched; `None`: they are not, and all are used.
+    pub health: Option<Arc<HealthSettings>>,
+    /// What keeps requests away from it when it fails; `None`: nothing.
+    pub breaker: Option<Breaker>,
 }

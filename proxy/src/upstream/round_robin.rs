@@ -232,6 +232,7 @@ mod tests {
             address: Address::Unix(format!("/{id}").into()),
             label: "".into(),
             weight: *weight,
+            health: Default::default(),
         };
         list.iter().map(endpoint).collect()
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How long a client that waits for a place is told to stay away.
-const RETRY_AFTER_SECONDS: &str = "1";
+const RETRY_AFTER_SECONDS: u32 = 1;
 /// The field that tells clients how often their request was sent upstream.
 pub const ATTEMPTS: &str = "X-Ringlane-Attempts";
 
@@ -33,6 +33,9 @@ pub fn status(failure: Failure) -> StatusCode {
         ) => StatusCode::REQUEST_TIMEOUT,
         Failure::NoRoute => StatusCode::NOT_FOUND,
         Failure::NoEndpoints
+        | Failure::Unhealthy
+        | Failure::CircuitOpen(_)
+        | Failure::UpstreamFull
         | Failure::QueueFull
         | Failure::QueueTimeout
         | Failure::ListenerFull
@@ -108,7 +111,12 @@ pub fn encode_failure(
 ) {
     let status = status(failure);
     let body = format!("{} {}: {failure}\n", status.as_u16(), status.canonical_reason().unwrap_or(""));
-    let retry = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(("Retry-After", RETRY_AFTER_SECONDS));
+    let seconds = match failure {
+        Failure::CircuitOpen(seconds) => seconds,
+        _ => RETRY_AFTER_SECONDS,
+    };
+    let seconds = seconds.to_string();
+    let retry = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(("Retry-After", &*seconds));
     let mut digits = itoa::Buffer::new();
     let attempts = attempts.map(|attempts| digits.format(attempts).to_owned());
     let told = attempts.as_deref().map(|attempts| (ATTEMPTS, attempts));

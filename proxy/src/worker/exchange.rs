@@ -205,7 +205,10 @@ async fn run<'t>(
     let upstream = adopted.table.upstream(place).ok_or(Failure::NoEndpoints)?;
     chosen.upstream = Some(upstream);
     let forward = Forward::new(client, head, selected, pool, upstream);
-    forward::forward(&forward, buf, reader, progress).await
+    let permit = pool.admit(upstream.breaker.as_ref())?;
+    let result = forward::forward(&forward, buf, reader, progress).await;
+    permit.ended(result.as_ref().map(drop).map_err(|failure| *failure), progress.status);
+    result
 }
 
 fn select<'a>(adopted: &'a Adopted, head: &RequestHead) -> Option<Selected<'a>> {

@@ -33,6 +33,7 @@ mod etcd;
 mod faults;
 mod files;
 mod hedges;
+mod health;
 mod http1;
 mod listeners;
 mod listeners_live;

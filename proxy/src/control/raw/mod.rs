@@ -12,6 +12,7 @@ pub(crate) mod document;
 pub(crate) mod either;
 pub(crate) mod etcd;
 pub(crate) mod findings;
+pub(crate) mod health;
 pub(crate) mod json;
 pub(crate) mod quantity;
 pub(crate) mod retries;

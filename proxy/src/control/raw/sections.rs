@@ -9,6 +9,7 @@ use tracing::level_filters::LevelFilter;
 use super::{
     either::{AccessLogPath, EndpointSpec, RawEndpoint},
     etcd::Etcd,
+    health::{Breaker, Ejection, HealthChecks, WHEN_UNHEALTHY},
     quantity::{size, time, time_from},
     retries::Retries,
     routes::Route,
@@ -21,7 +22,7 @@ use crate::{
     control::config::{AccessLog as AccessLogTarget, Driver, LogFormat},
     limits,
     route::listener::Forwarded,
-    upstream::{Address, Balance},
+    upstream::{Address, Balance, health::WhenUnhealthy},
 };
 
 const CONNECTIONS_MAX: u64 = 10_000_000;
@@ -204,6 +205,16 @@ section! {
         /// The field that tells servers how many milliseconds are left for a request, as "X-Request-Timeout". A client
         /// that sends it may make that time shorter. "off": none.
         deadline_header: Option<HeaderName>, default("off"), off_or(HEADER_NAME);
+        /// Checks of each endpoint. Absent: there are none.
+        health: HealthChecks, optional, table::<HealthChecks>();
+        /// When failures of requests take an endpoint out of use. Absent: never.
+        ejection: Ejection, optional, table::<Ejection>();
+        /// A circuit breaker. Absent: there is none.
+        breaker: Breaker, optional, table::<Breaker>();
+        /// How long the share of an endpoint that has recovered takes to become whole, from a tenth of it. "off": no time.
+        slow_start: Option<Duration>, default("off"), off_or(time());
+        /// When no endpoint is left: "try_all" uses all, as if nothing was known of them, "fail" answers 503.
+        when_unhealthy: WhenUnhealthy, default("try_all"), WHEN_UNHEALTHY;
     }
 }
 

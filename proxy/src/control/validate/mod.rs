@@ -5,6 +5,7 @@
 
 mod etcd;
 mod headers;
+mod health;
 mod listeners;
 mod matches;
 mod retries;

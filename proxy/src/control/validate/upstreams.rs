@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Files, Names, Outside, retries};
+use super::{Files, Names, Outside, health, retries};
 use crate::{
     control::{
         config::{Endpoint, Target, Upstream},
@@ -37,6 +37,7 @@ pub(crate) fn upstream(
 ) -> Option<Upstream> {
     enough_connections(raw, workers, findings);
     check_endpoints(raw, findings);
+    health::check(raw, workers, findings);
     let retries = retries::retries(&raw.retries, raw.timeouts.value.as_ref(), findings);
     let deadline_header = retries::deadline_header(&raw.deadline_header, findings);
     plain(raw, written, retries?, deadline_header?)
@@ -99,6 +100,8 @@ fn plain(
         timeouts: timeouts(raw)?,
         retries,
         deadline_header,
+        health: health::settings(raw)?,
+        breaker: health::breaker(raw)?,
         written,
     })
 }

@@ -32,7 +32,7 @@ use super::{
     body::BodyReader,
     connection::Client,
     exchange::Progress,
-    pool::{Ended, Pool},
+    pool::{Ended, Pool, says_nothing},
     relay::Piece,
 };
 use crate::{
@@ -155,7 +155,10 @@ pub async fn forward(
                     retrying.note_sent(worker.now());
                 }
                 let result = attempt(this, (lease, &mut endpoint), buf, reader, progress).await;
-                this.pool.note(&endpoint, ended(&result, progress));
+                let client_busy = !reader.is_done() || progress.status != 0;
+                if !says_nothing(result.as_ref().err(), reused, client_busy) {
+                    this.pool.note(&endpoint, ended(&result, progress));
+                }
                 if matches!(result, Err(Failure::UpstreamClosed)) && reused && repeatable && !fresh {
                     worker.counters().upstream_retries.inc();
                     fresh = true;

@@ -5,6 +5,7 @@
 //! asked for, it is dropped and never answers a request. One that rests for longer than a tick is watched as well, and
 //! dropped as soon as either happens.
 
+mod admission;
 mod idle;
 mod lease;
 mod line;
@@ -21,7 +22,13 @@ use std::{
     time::Instant,
 };
 
-pub use self::{idle::Bell, lease::Lease, line::client_left, tried::Tried, tries::Ended};
+pub use self::{
+    idle::Bell,
+    lease::Lease,
+    line::client_left,
+    tried::Tried,
+    tries::{Ended, says_nothing},
+};
 use self::{
     idle::{Alarm, Connection},
     line::Waiter,
@@ -30,7 +37,11 @@ use super::{Worker, deadline::Timer, socket::Socket};
 use crate::{
     error::Failure,
     upstream::{
-        Address, PoolLimits, Upstream, UpstreamTimeouts, budget::Budget, round_robin::RoundRobin, share,
+        Address, PoolLimits, Upstream, UpstreamTimeouts,
+        budget::Budget,
+        health::{Health, WhenUnhealthy},
+        round_robin::RoundRobin,
+        share,
     },
 };
 
@@ -44,6 +55,10 @@ pub struct EndpointState {
     alarm: Arc<Alarm>,
     /// Set when a table without this endpoint was adopted: nothing is kept for it any more.
     removed: Cell<bool>,
+    /// Its weight is above 0.
+    weighted: Cell<bool>,
+    /// What the control thread says of it, and where it is told how tries went.
+    health: Health,
 }
 
 /// What a pool keeps of what the table says. A copy: nothing of a table is held, and so freed, here.
@@ -67,6 +82,15 @@ pub struct Pool {
     promised: Cell<u32>,
     /// What further tries may be made.
     pub budget: RefCell<Budget>,
+    /// Which worker this is.
+    worker: u32,
+    /// Endpoints may be out of use, and what is done when all are; `None`: nobody watches them.
+    watched: Cell<Option<WhenUnhealthy>>,
+    /// What comes of tries is counted.
+    counted: Cell<bool>,
+    /// Requests under way, where somebody counts them, and how many may be.
+    requests: Cell<u32>,
+    requests_max: Cell<u32>,
 }
 
 impl Pool {
@@ -84,6 +108,11 @@ impl Pool {
             waiters: RefCell::default(),
             promised: Cell::new(0),
             budget: RefCell::default(),
+            worker: index,
+            watched: Cell::new(None),
+            counted: Cell::new(false),
+            requests: Cell::new(0),
+            requests_max: Cell::new(u32::MAX),
         });
         pool.update(upstream, bell, index, workers);
         pool
@@ -95,11 +124,15 @@ impl Pool {
         self.open_max.set(share(limits.max_connections, workers, index));
         self.idle_max.set(share(limits.max_idle, workers, index));
         self.pending_max.set(share(limits.max_pending, workers, index));
+        self.heed(upstream, index, workers);
         self.balancer.borrow_mut().adopt(&upstream.endpoints);
         let mut old: HashMap<u32, Rc<EndpointState>> =
             self.endpoints.borrow_mut().drain(..).map(|state| (state.id, state)).collect();
         let states = upstream.endpoints.iter().map(|endpoint| match old.remove(&endpoint.id) {
-            Some(state) => state,
+            Some(state) => {
+                state.weighted.set(endpoint.weight > 0);
+                state
+            }
             None => Rc::new(EndpointState {
                 id: endpoint.id,
                 address: endpoint.address.clone(),
@@ -107,6 +140,8 @@ impl Pool {
                 idle: RefCell::default(),
                 alarm: Alarm::new(bell),
                 removed: Cell::new(false),
+                weighted: Cell::new(endpoint.weight > 0),
+                health: endpoint.health.clone(),
             }),
         });
         let states: Vec<_> = states.collect();

@@ -188,6 +188,12 @@ fn endpoints() -> Vec<Operation> {
     let put = || Some((JSON, schema_of("EndpointPut")));
     vec![
         Operation {
+            good: vec![("200", answer("How each is doing, why and since when.", schema_of("UpstreamState")))],
+            parameters: vec![json!({ "in": "path", "name": "name", "required": true, "schema": name() })],
+            bad: &["400", "404"],
+            ..Operation::get("/upstreams/{name}/endpoints", "How its endpoints and its breaker are doing.")
+        },
+        Operation {
             good: vec![("200", tagged("Its weight.", schema_of("Endpoint"))), not_modified()],
             parameters: of(vec![if_none_match()]),
             bad: &["400", "404"],
