@@ -121,6 +121,7 @@ fn route(from: &config::Route, id: u32, places: &Places) -> Route {
         rewrite_host: from.rewrite_host.clone(),
         request_headers: from.request_headers.clone(),
         response_headers: from.response_headers.clone(),
+        limits: from.limits.clone(),
     }
 }
 

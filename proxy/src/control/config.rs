@@ -13,6 +13,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{
     http::HeaderEdits,
+    limit::RouteLimits,
     route::{Listener, Redirect, Respond, predicate::Predicates},
     rule::Rules,
     upstream::{Address, Balance, PoolLimits, UpstreamTimeouts},
@@ -212,6 +213,8 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Changes to the response's fields.
     pub response_headers: HeaderEdits,
+    /// How much it takes; `None`: anything.
+    pub limits: Option<Box<RouteLimits>>,
     /// What was written, as JSON.
     pub written: Arc<str>,
 }

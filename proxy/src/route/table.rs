@@ -7,6 +7,7 @@ use http::{HeaderMap, Method};
 use super::{action::Action, index::Index, listener::Listener, predicate::Predicates, split::Shares};
 use crate::{
     http::{HeaderEdits, RequestHead},
+    limit::RouteLimits,
     rule::Rules,
     upstream::Upstream,
 };
@@ -30,6 +31,8 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Changes to the response's fields.
     pub response_headers: HeaderEdits,
+    /// How much it takes; `None`: anything.
+    pub limits: Option<Box<RouteLimits>>,
 }
 
 /// Whoever has a request's fields as a map, perhaps made only when asked for.

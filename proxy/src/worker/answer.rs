@@ -27,10 +27,18 @@ pub fn status(failure: Failure) -> StatusCode {
         | Failure::Dropped => StatusCode::BAD_REQUEST,
         Failure::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Failure::ClientSlow(
-            ClientWait::RequestHead | ClientWait::RequestBody | ClientWait::ResponseWrite,
+            ClientWait::RequestHead
+            | ClientWait::RequestBody
+            | ClientWait::RequestRate
+            | ClientWait::ResponseWrite
+            | ClientWait::ResponseRate,
         ) => StatusCode::REQUEST_TIMEOUT,
         Failure::NoRoute => StatusCode::NOT_FOUND,
+        Failure::RateLimited { .. } | Failure::ClientBusy | Failure::ClientFull => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         Failure::NoEndpoints
+        | Failure::RouteBusy
         | Failure::QueueFull
         | Failure::QueueTimeout
         | Failure::ListenerFull
@@ -104,8 +112,14 @@ pub fn encode_failure(
 ) {
     let status = status(failure);
     let body = format!("{} {}: {failure}\n", status.as_u16(), status.canonical_reason().unwrap_or(""));
-    let retry = status == StatusCode::SERVICE_UNAVAILABLE;
-    let fields: &[(&str, &str)] = if retry { &[("Retry-After", RETRY_AFTER_SECONDS)] } else { &[] };
+    let mut digits = itoa::Buffer::new();
+    let retry_after = match failure {
+        Failure::RateLimited { retry_after_s } => digits.format(retry_after_s),
+        _ => RETRY_AFTER_SECONDS,
+    };
+    let retry = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    let fields = [("Retry-After", retry_after)];
+    let fields = if retry { &fields[..] } else { &[] };
     let answer = Answer { status, fields, content_type: "text/plain; charset=utf-8", body: body.as_bytes() };
     encode(out, &answer, date, keep, request);
 }

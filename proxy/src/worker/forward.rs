@@ -11,6 +11,7 @@ use super::{
     body::{BodyReader, Framing},
     connection::Client,
     exchange::{Progress, keeps_open},
+    limited,
     pool::{Ended, Lease, Pool, Tried},
     relay::{self, Piece},
     response::final_head,
@@ -356,6 +357,7 @@ fn begin(
     let how =
         ResponseEncoding { edits: &this.route.response_headers, date: &date, connection, body: body_out };
     encode_response(&mut out, &response, &how);
+    limited::put_fields(&mut out, Some(this.route), progress);
     let mut body = BodyReader::new(response.body);
     worker.counters().upstream_bytes_in.add((bytes.len() - body_at.min(bytes.len())) as u64);
     // Until the first write the client has seen nothing of this response: it can still be told what went wrong.

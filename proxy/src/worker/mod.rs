@@ -21,11 +21,13 @@ mod doors;
 mod exchange;
 mod forward;
 mod handover;
+mod limited;
 mod listener;
 mod local;
 #[doc(hidden)]
 pub mod measure;
 mod orders;
+mod pace;
 mod peer;
 mod pool;
 mod relay;
@@ -56,6 +58,7 @@ use self::{
 };
 use crate::{
     control::publish::Published,
+    limit::Shared,
     limits::TICK,
     observe::{AccessLogHandle, Counters, Outcome, Recorder, Slot},
 };
@@ -82,6 +85,8 @@ pub struct Setup {
     pub orders: Arc<Orders>,
     /// What it accepts from.
     pub handover: Arc<Handover>,
+    /// By what all workers hold limits together.
+    pub limits: Arc<Shared>,
     /// Where it counts.
     pub slot: Arc<Slot>,
 }
@@ -96,6 +101,7 @@ pub struct Worker {
     pipes: Pipes,
     recorder: RefCell<Recorder>,
     rules: rules::Memory,
+    limiter: limited::Limiter,
     adopted: RefCell<Rc<Adopted>>,
     pools: RefCell<Pools>,
     splits: Splits,
@@ -120,9 +126,11 @@ impl Worker {
         let bell = Arc::default();
         let mut pools = Pools::new(&bell, setup.index as u32, setup.workers as u32);
         let adopted = pools.adopt(setup.published.load(), None);
+        let limiter = limited::Limiter::new(&setup.limits, setup.index, setup.workers);
         let worker = Worker {
             epoll: setup.epoll,
             setup,
+            limiter,
             deadlines: Rc::default(),
             buffers: Buffers::default(),
             pipes: Pipes::default(),
@@ -256,6 +264,7 @@ impl Worker {
         let last = self.tick_time.replace(Instant::now());
         self.pools.borrow().iter().for_each(|pool| pool.watch(last));
         self.deadlines.advance(ticks);
+        self.limiter.tick(self.tick_time.get(), self.counters());
         let order = self.setup.orders.heard();
         if order > self.order.get() {
             self.order.set(order);

@@ -11,6 +11,7 @@ use http::{HeaderValue, StatusCode};
 use super::{
     Files, Names, Outside, good,
     headers::{Message, edits},
+    limits::route_limits,
     matches::predicates,
 };
 use crate::{
@@ -60,6 +61,7 @@ impl<'r> Upstreams<'r> {
 pub(super) fn validate(
     files: &Files<'_>,
     outside: &dyn Outside,
+    workers: u64,
     findings: &mut Findings,
 ) -> Option<Vec<Arc<Route>>> {
     let mut upstreams = Upstreams::new(files.upstreams().filter_map(|it| it.value.as_ref()), outside);
@@ -68,7 +70,8 @@ pub(super) fn validate(
     for item in files.routes() {
         let Some(raw) = &item.value else { continue };
         taken.take(&raw.name, findings);
-        routes.push(route(raw, (files.written)(item.place), &mut upstreams, findings).map(Arc::new));
+        let written = (files.written)(item.place);
+        routes.push(route(raw, written, workers, &mut upstreams, findings).map(Arc::new));
     }
     let root = files.root;
     if files.routes().next().is_none()
@@ -98,6 +101,7 @@ pub(super) fn validate(
 pub(crate) fn route(
     raw: &Raw,
     written: Arc<str>,
+    workers: u64,
     upstreams: &mut Upstreams<'_>,
     findings: &mut Findings,
 ) -> Option<Route> {
@@ -107,6 +111,7 @@ pub(crate) fn route(
     one_action(raw, findings);
     check_rewrite(raw, findings);
     let action = action(raw, upstreams, findings);
+    let limits = route_limits(raw, workers, findings);
     let rewrite = raw.rewrite.value.as_ref();
     Some(Route {
         name: raw.name.value.as_deref()?.into(),
@@ -116,6 +121,7 @@ pub(crate) fn route(
         rewrite_host: rewrite.and_then(|it| it.host.value.as_deref()).map(Into::into),
         request_headers: request_headers?,
         response_headers: response_headers?,
+        limits: limits?,
         written,
     })
 }
