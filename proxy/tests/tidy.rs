@@ -37,7 +37,10 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "worker",
         ],
     ),
-    ("control", &["http", "route", "rule", "upstream", "observe", "limit", "limits", "control", "error", "VERSION"]),
+    (
+        "control",
+        &["http", "route", "rule", "upstream", "observe", "limit", "limits", "control", "error", "VERSION"],
+    ),
     ("cli", &["control", "doctor", "server", "http", "route", "rule", "cli", "VERSION", "upstream"]),
 ];
 

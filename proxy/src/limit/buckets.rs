@@ -4,10 +4,7 @@
 //! A bucket that is full says nothing, so losing it costs nothing. Whoever wants his own empty bucket forgotten has to put
 //! eight keys into its set that have used more of theirs; which set a key is in depends on a secret of the process.
 
-use super::{
-    Bucket, Journal, Rate, Told, Verdict,
-    bucket::Standing,
-};
+use super::{Bucket, Journal, Rate, Told, Verdict, bucket::Standing};
 use crate::limits::{LIMIT_KEYS_MAX, LIMIT_NEWS_MAX};
 
 /// Keys of one set.

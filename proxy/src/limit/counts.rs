@@ -7,8 +7,9 @@
 use std::sync::{
     OnceLock,
     atomic::{
-        AtomicU32, AtomicU64, fence,
+        AtomicU32, AtomicU64,
         Ordering::{Relaxed, SeqCst},
+        fence,
     },
 };
 

@@ -4,8 +4,9 @@
 use std::sync::{
     OnceLock,
     atomic::{
-        AtomicU64, fence,
+        AtomicU64,
         Ordering::{Acquire, Relaxed, Release},
+        fence,
     },
 };
 

@@ -105,7 +105,10 @@ pub const TERMINATIONS: &[(Termination, &str)] = &[
     (Termination::ClientTimeout(ClientWait::RequestBody), "the client sent its body too slowly"),
     (Termination::ClientTimeout(ClientWait::ResponseWrite), "the client read the response too slowly"),
     (Termination::ClientTimeout(ClientWait::RequestRate), "the client sent its body below the least rate"),
-    (Termination::ClientTimeout(ClientWait::ResponseRate), "the client read the response below the least rate"),
+    (
+        Termination::ClientTimeout(ClientWait::ResponseRate),
+        "the client read the response below the least rate",
+    ),
     (Termination::RequestRefused(Refusal::Malformed), "the request broke a rule of HTTP (400)"),
     (Termination::RequestRefused(Refusal::HeadTooLarge), "the request head was over its limit (431)"),
     (Termination::RequestRefused(Refusal::TargetTooLong), "the request target was over its limit (414)"),

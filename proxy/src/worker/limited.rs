@@ -4,12 +4,7 @@
 //! with their next one; so together they let pass more than one of them would only what comes within two ticks.
 
 use std::{
-    cell::RefCell,
-    collections::HashMap,
-    hash::BuildHasherDefault,
-    net::IpAddr,
-    sync::Arc,
-    time::Instant,
+    cell::RefCell, collections::HashMap, hash::BuildHasherDefault, net::IpAddr, sync::Arc, time::Instant,
 };
 
 use super::{Worker, body::BodyReader, connection::Client, exchange::Progress, peer};
@@ -87,7 +82,8 @@ impl Limiter {
         if let Some(buckets) = place.as_mut() {
             self.tell(buckets);
         }
-        let others = self.shared.journals.iter().zip(self.heard.borrow_mut().iter_mut()).enumerate();
+        let mut heard = self.heard.borrow_mut();
+        let others = self.shared.journals.iter().zip(heard.iter_mut()).enumerate();
         for (_, (journal, heard)) in others.filter(|(index, _)| *index != self.index) {
             if journal.end() == *heard {
                 continue;
@@ -201,7 +197,12 @@ fn admit_limited<'w>(
     let [at_listener, at_route] = &mut held.seats;
     let seats = [
         (at_listener, Kind::ListenerClient, listener.id, listener.limits.requests_per_client),
-        (at_route, Kind::RouteClient, route.id, route.limits.as_ref().and_then(|it| it.max_requests_per_client)),
+        (
+            at_route,
+            Kind::RouteClient,
+            route.id,
+            route.limits.as_ref().and_then(|it| it.max_requests_per_client),
+        ),
     ];
     for (place, kind, id, most) in seats {
         if let Some(most) = most {

@@ -266,7 +266,8 @@ fn welcome(worker: &Rc<Worker>, door: &Rc<Door>, (fd, peer): (OwnedFd, socket2::
         }
     };
     counters.connections_accepted.inc();
-    let seat = Seat { client: place, ..Seat::take(worker, &door.taken) };
+    let mut seat = Seat::take(worker, &door.taken);
+    seat.client = place;
     let mut client = Client::new(worker, socket, Rc::clone(door), peer);
     monoio::spawn(async move {
         if caught(connection::serve(&mut client)).await.is_err() {

@@ -139,9 +139,7 @@ impl Patience for Waits<'_> {
         self.count(track, Some(self.client.worker.now()));
         let idle = self.idle().checked_sub(track.waited.get()).filter(|left| !left.is_zero());
         match idle {
-            Some(idle) if !self.client.worker.cutting() => {
-                self.judge(track, rate).map(|left| left.min(idle))
-            }
+            Some(idle) if !self.client.worker.cutting() => self.judge(track, rate).map(|left| left.min(idle)),
             _ => {
                 track.since.set(None);
                 None

@@ -40,8 +40,8 @@ fn enough_for_workers(max: &Field<Option<u64>>, workers: u64, findings: &mut Fin
     if let Some(Some(max_requests)) = max.value
         && max_requests < workers
     {
-        let made =
-            findings.error(max.place, format!("{max_requests} requests can't be divided over {workers} workers"));
+        let made = findings
+            .error(max.place, format!("{max_requests} requests can't be divided over {workers} workers"));
         made.hint(format!("at least {workers}, one for each worker, or fewer runtime.workers"));
     }
 }
@@ -54,8 +54,8 @@ fn rate(raw: &RawRate, place: Place, name: &str, findings: &mut Findings) -> Opt
         Err(RateFault::TooDeep) => {
             let place = if raw.burst.given { raw.burst.place } else { place };
             let days = BUCKET_FILL_MAX.as_secs() / 86_400;
-            let made =
-                findings.error(place, format!("a bucket of {burst} would take more than {days} days to fill"));
+            let made = findings
+                .error(place, format!("a bucket of {burst} would take more than {days} days to fill"));
             made.hint("a smaller `burst`, or more requests in the time");
             None
         }

@@ -1,6 +1,9 @@
 //! Listeners.
 
-use super::{Names, limits::{listener_limits, narrow}};
+use super::{
+    Names,
+    limits::{listener_limits, narrow},
+};
 use crate::{
     control::raw::{findings::Findings, sections::Listener as Raw, spec::Item},
     limit::ListenerLimits,

@@ -1,6 +1,9 @@
 //! The table of buckets.
 
-use std::{hash::{BuildHasher, RandomState}, time::Duration};
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
 
 use super::{SECOND, rate};
 use crate::{
