@@ -36,10 +36,10 @@ impl Rate {
         if requests == 0 || burst == 0 || per.is_zero() {
             return Err(RateFault::Nothing);
         }
-        let cost = per.as_nanos().div_ceil(u128::from(requests));
-        if cost < u128::from(1_000_000_000 / RATE_PER_SECOND_MAX) {
+        if u128::from(requests) * 1_000_000_000 > u128::from(RATE_PER_SECOND_MAX) * per.as_nanos() {
             return Err(RateFault::TooFast);
         }
+        let cost = per.as_nanos().div_ceil(u128::from(requests));
         let depth = cost.saturating_mul(u128::from(burst));
         if depth > BUCKET_FILL_MAX.as_nanos() {
             return Err(RateFault::TooDeep);

@@ -170,7 +170,7 @@ async fn run<'t>(
     (progress, chosen): (&mut Progress, &mut Chosen<'t>),
 ) -> Result<Reply, Failure> {
     #[cfg(debug_assertions)]
-    crate::worker::injected_fault(head);
+    crate::worker::injected_fault(head, false);
     if let Some(rules) = &adopted.table.rules
         && let Some(end) = rules::ask(client, head, rules, progress)
     {
@@ -190,6 +190,8 @@ async fn run<'t>(
     let route = selected.route;
     chosen.route = Some(route);
     limited::admit(client, head, route, reader, (progress, &mut chosen.held))?;
+    #[cfg(debug_assertions)]
+    crate::worker::injected_fault(head, true);
     let place = match &route.action {
         Action::Upstream(place) => *place,
         Action::Split(split) => client.worker.splits.pick(route.id, split),

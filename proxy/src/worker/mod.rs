@@ -345,16 +345,17 @@ async fn keep_pools(worker: Rc<Worker>) {
 }
 
 /// Debug builds only: what tests of a panic need. `X-Ringlane-Fault: connection` ends a connection by a panic,
-/// `worker` its whole thread.
+/// `worker` its whole thread; `admitted` is `connection`, once the request holds all that limits gave it.
 #[cfg(debug_assertions)]
 #[expect(clippy::panic, reason = "that is its purpose")]
-fn injected_fault(head: &crate::http::RequestHead) {
+fn injected_fault(head: &crate::http::RequestHead, admitted: bool) {
     if std::env::var_os("RINGLANE_FAULTS").is_none() {
         return;
     }
     match head.headers().get("x-ringlane-fault").map(http::HeaderValue::as_bytes) {
-        Some(b"connection") => panic!("a fault that a test asked for"),
-        Some(b"worker") => {
+        Some(b"connection") if !admitted => panic!("a fault that a test asked for"),
+        Some(b"admitted") if admitted => panic!("a fault that a test asked for"),
+        Some(b"worker") if !admitted => {
             monoio::spawn(async { panic!("a fault that a test asked for") });
         }
         _ => {}

@@ -20,9 +20,9 @@ const REQUESTS_MAX: u64 = 1_000_000_000;
 section! {
     /// How many requests are taken in a time. Each key has a bucket, which fills steadily; a request takes one out.
     pub(crate) struct RateLimit {
-        /// So many requests,
+        /// Requests in the time of `per`, at most a million a second.
         requests: u64, required, count(1, REQUESTS_MAX);
-        /// in this time.
+        /// The time of `requests`.
         per: Duration, default("1s"), time();
         /// What a bucket holds: requests that may come at once. Absent: as `requests`.
         burst: u64, optional, count(1, REQUESTS_MAX);
