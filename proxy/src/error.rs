@@ -26,6 +26,21 @@ pub enum Failure {
     /// The listener has as many connections as it may.
     #[error("too many connections")]
     ListenerFull,
+    /// The client has as many connections to the listener as it may.
+    #[error("the client has too many connections")]
+    ClientFull,
+    /// The client has as many requests under way as it may.
+    #[error("the client has too many requests under way")]
+    ClientBusy,
+    /// The route has as many requests under way as it may.
+    #[error("too many requests are under way")]
+    RouteBusy,
+    /// The bucket is empty.
+    #[error("too many requests")]
+    RateLimited {
+        /// Seconds until a request would pass.
+        retry_after_s: u32,
+    },
     /// A rule wants the connection closed without an answer.
     #[error("a rule drops the request")]
     Dropped,
@@ -92,6 +107,9 @@ impl Failure {
             Failure::ClientGone => Termination::ClientAborted,
             Failure::ClientSlow(wait) => Termination::ClientTimeout(wait),
             Failure::Dropped => Termination::Dropped,
+            Failure::ClientFull | Failure::ClientBusy => Termination::ClientBusy,
+            Failure::RouteBusy => Termination::RouteBusy,
+            Failure::RateLimited { .. } => Termination::RateLimited,
             Failure::NoRoute => Termination::NotFound,
             Failure::NoEndpoints => Termination::NoEndpoint,
             Failure::Unhealthy => Termination::Unhealthy,
@@ -113,7 +131,9 @@ impl Failure {
     pub fn is_silent(self) -> bool {
         matches!(
             self,
-            Failure::ClientGone | Failure::ClientSlow(ClientWait::ResponseWrite) | Failure::Dropped
+            Failure::ClientGone
+                | Failure::ClientSlow(ClientWait::ResponseWrite | ClientWait::ResponseRate)
+                | Failure::Dropped
         )
     }
 }

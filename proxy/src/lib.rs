@@ -22,6 +22,7 @@
 //! - [`limits`]: every built-in bound.
 //! - [`http`]: bytes to values and back. Pure.
 //! - [`route`]: which route serves a request. Pure and immutable.
+//! - [`limit`]: how much is too much. Pure.
 //! - [`rule`]: what is done about a request before it is routed. Pure and immutable.
 //! - [`upstream`]: which endpoint serves it. Pure.
 //! - [`error`]: what can go wrong, and on whose side.
@@ -38,6 +39,7 @@ pub mod control;
 pub mod doctor;
 pub mod error;
 pub mod http;
+pub mod limit;
 pub mod limits;
 pub mod observe;
 pub mod route;

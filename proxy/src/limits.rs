@@ -113,3 +113,18 @@ pub const LATENCY_DIFFERENCE_MIN: Duration = Duration::from_millis(5);
 // hyper takes no smaller buffer.
 const _: () = assert!(HEALTH_CHECK_HEAD_BYTES_MAX >= 8192);
 const _: () = assert!(SLOW_START_SHARE_MIN > 0);
+/// Keys (clients, values of a header field, routes) of which one worker knows how much they have asked for, and as many of
+/// which it counts what is under way. 2 MiB for the former, 1 MiB for the latter, where there is such a limit at all.
+pub const LIMIT_KEYS_MAX: usize = 65_536;
+/// Keys of which a worker tells the others at a time; after so many it does not wait for its tick.
+pub const LIMIT_NEWS_MAX: usize = 2_048;
+/// What a worker has told the others last, for those that have not heard it yet.
+pub const LIMIT_JOURNAL_ENTRIES: usize = 4 * LIMIT_NEWS_MAX;
+/// The highest rate limit: requests per second. What a request costs is whole nanoseconds, and this keeps rounding small.
+pub const RATE_PER_SECOND_MAX: u64 = 1_000_000;
+/// How long an empty bucket may take to fill. Also keeps every sum of nanoseconds far below 2^64.
+pub const BUCKET_FILL_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// A client is judged slow over so much time of waiting for it.
+pub const PACE_PERIOD: Duration = Duration::from_secs(5);
+
+const _: () = assert!(RATE_PER_SECOND_MAX <= 1_000_000);

@@ -12,11 +12,12 @@ use std::{
 const LINES_MAX: usize = 400;
 
 /// Each folder (or file) with the crate's modules that it may name.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("limits.rs", &[]),
+    ("limit", &["limits"]),
     ("http", &["limits"]),
     ("upstream", &["limits"]),
-    ("route", &["http", "upstream", "limits", "rule::Rules"]),
+    ("route", &["http", "upstream", "limit", "limits", "rule::Rules"]),
     ("rule", &["http", "route", "limits"]),
     ("error.rs", &["http", "observe"]),
     ("observe", &["limits", "error", "upstream"]),
@@ -28,6 +29,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
             "rule",
             "upstream",
             "error",
+            "limit",
             "limits",
             "observe",
             "control::publish",
@@ -35,7 +37,10 @@ const MAY_USE: [(&str, &[&str]); 10] = [
             "worker",
         ],
     ),
-    ("control", &["http", "route", "rule", "upstream", "observe", "limits", "control", "error", "VERSION"]),
+    (
+        "control",
+        &["http", "route", "rule", "upstream", "observe", "limit", "limits", "control", "error", "VERSION"],
+    ),
     ("cli", &["control", "doctor", "server", "http", "route", "rule", "cli", "VERSION", "upstream"]),
 ];
 

@@ -58,6 +58,7 @@ pub fn route(predicates: Predicates, action: Action) -> Route {
         request_headers: Default::default(),
         response_headers: Default::default(),
         hedge: None,
+        limits: None,
     }
 }
 
@@ -118,6 +119,7 @@ pub fn table(generation: u64, routes: Vec<Route>, upstreams: Vec<Arc<Upstream>>)
         request_head_bytes: ringlane::limits::REQUEST_HEAD_BYTES_DEFAULT,
         request_fields: ringlane::limits::HEAD_FIELDS_MAX,
         request_body_bytes: None,
+        limits: Default::default(),
         request_head_timeout: minute,
         request_body_idle_timeout: minute,
         keep_alive_timeout: minute,

@@ -122,6 +122,7 @@ fn route(from: &config::Route, id: u32, places: &Places) -> Route {
         request_headers: from.request_headers.clone(),
         response_headers: from.response_headers.clone(),
         hedge: from.hedge,
+        limits: from.limits.clone(),
     }
 }
 

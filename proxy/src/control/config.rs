@@ -13,6 +13,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{
     http::HeaderEdits,
+    limit::RouteLimits,
     route::{Hedge, Listener, Redirect, Respond, predicate::Predicates},
     rule::Rules,
     upstream::{
@@ -225,6 +226,8 @@ pub struct Route {
     pub response_headers: HeaderEdits,
     /// When a second try is made beside the first.
     pub hedge: Option<Hedge>,
+    /// How much it takes; `None`: anything.
+    pub limits: Option<Box<RouteLimits>>,
     /// What was written, as JSON.
     pub written: Arc<str>,
 }

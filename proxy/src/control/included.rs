@@ -90,7 +90,8 @@ fn held(before: &Base, at: usize, file: &FileText) -> Option<Held> {
     }
     let mut upstreams = Upstreams::new(std::iter::empty(), &Whoever);
     for item in raw.routes.value.iter().flatten() {
-        let made = routes::route(item.value.as_ref()?, written(item.place), &mut upstreams, &mut findings)?;
+        let made =
+            routes::route(item.value.as_ref()?, written(item.place), workers, &mut upstreams, &mut findings)?;
         let same = before.route(&made.name).filter(|it| it.written == made.written).cloned();
         held.routes.push((same.unwrap_or_else(|| Arc::new(made)), part.spot(item.place).line));
     }

@@ -156,7 +156,9 @@ metrics! {
         Counter Sum One "ringlane_connections_accepted_total" "Client connections accepted." { connections_accepted }
         Gauge Each One "ringlane_connections_active" "Client connections open." { connections_active }
         Counter Sum One "ringlane_connections_refused_total"
-            "Client connections answered 503 and closed because their listener was full." { connections_refused }
+            "Client connections answered and closed because their listener, or what their client may have of it, was full." {
+            connections_refused [reason "listener_full"], connections_refused_client [reason "client_limit"],
+        }
         Counter Sum One "ringlane_accept_errors_total" "Failures to accept, such as no free descriptor." { accept_errors }
         Counter Sum One "ringlane_connection_panics_total"
             "Connections ended by a fault of the proxy; each is logged." { connection_panics }
@@ -172,6 +174,8 @@ metrics! {
             refused_target_too_long [reason "target_too_long"], refused_version [reason "version"],
             refused_connect [reason "connect"], refused_body_too_large [reason "body_too_large"],
             refused_not_found [reason "not_found"], refused_denied [reason "denied"], refused_dropped [reason "dropped"],
+            refused_rate_limited [reason "rate_limit"], refused_client_busy [reason "client_limit"],
+            refused_route_busy [reason "route_limit"],
         }
         Counter Sum One "ringlane_client_bytes_total" "Bytes of requests read from and of responses written to clients." {
             client_bytes_in [direction "in"], client_bytes_out [direction "out"],
@@ -227,6 +231,13 @@ metrics! {
             timeouts_queue [timeout "queue"], timeouts_connect [timeout "connect"],
             timeouts_response_head [timeout "response_head"], timeouts_response_body_idle [timeout "response_body_idle"],
             timeouts_request [timeout "request"], timeouts_tunnel_idle [timeout "tunnel_idle"],
+            timeouts_request_body_rate [timeout "request_body_rate_min"],
+            timeouts_response_rate [timeout "response_rate_min"],
+        }
+        Counter Sum One "ringlane_limit_gaps_total"
+            "What limits did not hold in mind because their tables are of fixed size: keys whose bucket another key took, keys \
+             that were not counted, and what a worker did not hear of the others." {
+            limit_evicted [kind "evicted"], limit_uncounted [kind "not_counted"], limit_unheard [kind "not_heard"],
         }
         Counter Sum One "ringlane_tunnels_opened_total" "Upgrades that became a tunnel." { tunnels_opened }
         Gauge Sum One "ringlane_tunnels_active" "Tunnels open." { tunnels_active }

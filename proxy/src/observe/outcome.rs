@@ -11,8 +11,12 @@ pub enum ClientWait {
     RequestHead,
     /// More of the request body.
     RequestBody,
+    /// The request body, at the rate that it has to come at.
+    RequestRate,
     /// Room to write the response.
     ResponseWrite,
+    /// The response to be read, at the rate that it has to be read at.
+    ResponseRate,
 }
 
 /// What the proxy waited for from the upstream when time ran out.
@@ -52,6 +56,12 @@ pub enum Termination {
     ClientTimeout(ClientWait),
     /// The request broke a rule or a limit.
     RequestRefused(Refusal),
+    /// More requests than the route's rate limit lets pass.
+    RateLimited,
+    /// The client had too many requests under way.
+    ClientBusy,
+    /// The route had too many requests under way.
+    RouteBusy,
     /// A rule denied it.
     Denied,
     /// A rule had the connection closed without an answer.
@@ -100,12 +110,20 @@ pub const TERMINATIONS: &[(Termination, &str)] = &[
     (Termination::ClientTimeout(ClientWait::RequestHead), "the client sent the rest of its head too slowly"),
     (Termination::ClientTimeout(ClientWait::RequestBody), "the client sent its body too slowly"),
     (Termination::ClientTimeout(ClientWait::ResponseWrite), "the client read the response too slowly"),
+    (Termination::ClientTimeout(ClientWait::RequestRate), "the client sent its body below the least rate"),
+    (
+        Termination::ClientTimeout(ClientWait::ResponseRate),
+        "the client read the response below the least rate",
+    ),
     (Termination::RequestRefused(Refusal::Malformed), "the request broke a rule of HTTP (400)"),
     (Termination::RequestRefused(Refusal::HeadTooLarge), "the request head was over its limit (431)"),
     (Termination::RequestRefused(Refusal::TargetTooLong), "the request target was over its limit (414)"),
     (Termination::RequestRefused(Refusal::Version), "the request was not HTTP/1.x (505)"),
     (Termination::RequestRefused(Refusal::Connect), "the request was CONNECT (501)"),
     (Termination::RequestRefused(Refusal::BodyTooLarge), "the request body was over its limit (413)"),
+    (Termination::RateLimited, "over the route's rate limit (429)"),
+    (Termination::ClientBusy, "the client had too many requests under way (429)"),
+    (Termination::RouteBusy, "the route had too many requests under way (503)"),
     (Termination::Denied, "a rule denied it"),
     (Termination::Dropped, "a rule had the connection closed without an answer"),
     (Termination::NotFound, "no route matched (404)"),
@@ -143,12 +161,17 @@ impl Termination {
             Self::ClientTimeout(ClientWait::RequestHead) => "CH",
             Self::ClientTimeout(ClientWait::RequestBody) => "CB",
             Self::ClientTimeout(ClientWait::ResponseWrite) => "CW",
+            Self::ClientTimeout(ClientWait::RequestRate) => "CR",
+            Self::ClientTimeout(ClientWait::ResponseRate) => "CS",
             Self::RequestRefused(Refusal::Malformed) => "PM",
             Self::RequestRefused(Refusal::HeadTooLarge) => "PH",
             Self::RequestRefused(Refusal::TargetTooLong) => "PL",
             Self::RequestRefused(Refusal::Version) => "PV",
             Self::RequestRefused(Refusal::Connect) => "PC",
             Self::RequestRefused(Refusal::BodyTooLarge) => "PB",
+            Self::RateLimited => "PA",
+            Self::ClientBusy => "PK",
+            Self::RouteBusy => "PG",
             Self::Denied => "PR",
             Self::Dropped => "PS",
             Self::NotFound => "PN",

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::upstream::Address;
+use crate::{limit::ListenerLimits, upstream::Address};
 
 /// What happens to `X-Forwarded-*` fields that a client sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,6 +31,8 @@ pub struct Listener {
     pub request_fields: usize,
     /// A request body, in bytes; `None`: no limit. Beyond it: 413.
     pub request_body_bytes: Option<u64>,
+    /// What else it takes only so much of.
+    pub limits: ListenerLimits,
     /// From a request's first byte to the end of its head.
     pub request_head_timeout: Duration,
     /// Between two reads of a request body.

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     http::{HeaderEdits, RequestHead},
+    limit::RouteLimits,
     rule::Rules,
     upstream::Upstream,
 };
@@ -34,6 +35,8 @@ pub struct Route {
     pub response_headers: HeaderEdits,
     /// When a second try is made beside the first.
     pub hedge: Option<Hedge>,
+    /// How much it takes; `None`: anything.
+    pub limits: Option<Box<RouteLimits>>,
 }
 
 /// Whoever has a request's fields as a map, perhaps made only when asked for.

@@ -29,13 +29,21 @@ pub fn status(failure: Failure) -> StatusCode {
         | Failure::Dropped => StatusCode::BAD_REQUEST,
         Failure::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Failure::ClientSlow(
-            ClientWait::RequestHead | ClientWait::RequestBody | ClientWait::ResponseWrite,
+            ClientWait::RequestHead
+            | ClientWait::RequestBody
+            | ClientWait::RequestRate
+            | ClientWait::ResponseWrite
+            | ClientWait::ResponseRate,
         ) => StatusCode::REQUEST_TIMEOUT,
         Failure::NoRoute => StatusCode::NOT_FOUND,
+        Failure::RateLimited { .. } | Failure::ClientBusy | Failure::ClientFull => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         Failure::NoEndpoints
         | Failure::Unhealthy
         | Failure::CircuitOpen(_)
         | Failure::UpstreamFull
+        | Failure::RouteBusy
         | Failure::QueueFull
         | Failure::QueueTimeout
         | Failure::ListenerFull
@@ -113,10 +121,12 @@ pub fn encode_failure(
     let body = format!("{} {}: {failure}\n", status.as_u16(), status.canonical_reason().unwrap_or(""));
     let seconds = match failure {
         Failure::CircuitOpen(seconds) => seconds,
+        Failure::RateLimited { retry_after_s } => retry_after_s,
         _ => RETRY_AFTER_SECONDS,
     };
     let seconds = seconds.to_string();
-    let retry = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(("Retry-After", &*seconds));
+    let later = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    let retry = later.then_some(("Retry-After", &*seconds));
     let mut digits = itoa::Buffer::new();
     let attempts = attempts.map(|attempts| digits.format(attempts).to_owned());
     let told = attempts.as_deref().map(|attempts| (ATTEMPTS, attempts));

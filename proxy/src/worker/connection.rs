@@ -1,15 +1,16 @@
 //! One client's connection: wait for a request, serve it, again. While it waits it holds a socket, a timer slot and
 //! nothing else; what serving needs is boxed for as long as requests keep coming.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::{Buf, BytesMut};
 
 use super::{
     Worker, answer,
-    deadline::{Rest, Timer},
+    deadline::{Patience, Rest, Timer},
     doors::Door,
-    exchange,
+    exchange, limited,
+    pace::Paces,
     relay::Piece,
     socket::{Socket, WriteError},
 };
@@ -40,6 +41,10 @@ pub struct Client {
     pub peer: Box<str>,
     /// Its worker.
     pub worker: Rc<Worker>,
+    /// The most that the body of its request may be, in bytes.
+    pub body_bytes_max: Cell<Option<u64>>,
+    /// Whether it is fast enough, where it has to be.
+    pub paces: Option<Box<Paces>>,
     door: Rc<Door>,
     revision: u64,
 }
@@ -47,10 +52,13 @@ pub struct Client {
 impl Client {
     /// A client that has just come by `door`.
     pub fn new(worker: &Rc<Worker>, socket: Socket, door: Rc<Door>, peer: String) -> Client {
+        let listener = door.listener();
         Client {
             socket,
             timer: worker.deadlines.timer_at(door.number),
-            listener: door.listener(),
+            body_bytes_max: Cell::new(listener.request_body_bytes),
+            paces: Paces::of(&listener),
+            listener,
             peer: peer.into(),
             worker: Rc::clone(worker),
             revision: worker.doors.revision(),
@@ -64,6 +72,9 @@ impl Client {
         if self.revision != revision {
             self.revision = revision;
             self.listener = self.door.listener();
+            if self.listener.limits.has_rates() != self.paces.is_some() {
+                self.paces = Paces::of(&self.listener);
+            }
         }
     }
 
@@ -74,8 +85,7 @@ impl Client {
 
     /// Writes all of `out`.
     pub async fn write<B: monoio::buf::IoBuf>(&self, out: B) -> Result<B, Failure> {
-        let wait = self.listener.response_write_timeout;
-        self.socket.write_all(&self.timer, wait, out).await.map_err(|error| match error {
+        self.socket.write_all(&self.timer, self.reads(), out).await.map_err(|error| match error {
             WriteError::Closed => Failure::ClientGone,
             WriteError::Slow => self.late(Failure::ClientSlow(ClientWait::ResponseWrite)),
         })
@@ -98,7 +108,7 @@ impl Client {
         } else if self.timer.cap_passed() {
             Failure::RequestTimeout
         } else {
-            failure
+            self.paces.as_ref().map_or(failure, |paces| paces.say(failure))
         }
     }
 
@@ -110,12 +120,15 @@ impl Client {
         Ok(())
     }
 
-    /// Reads more of the client's bytes into `buf`; 0 is its end.
-    pub async fn read(&self, buf: &mut BytesMut, wait: Duration, kind: ClientWait) -> Result<usize, Failure> {
-        match self.timer.within(wait, self.socket.read(buf)).await {
-            Ok(Ok(read)) => Ok(read),
+    /// Reads more of its request's body into `buf`; 0 is its end.
+    async fn read_body(&self, buf: &mut BytesMut) -> Result<usize, Failure> {
+        match self.timer.within(self.sends(), self.socket.read(buf)).await {
+            Ok(Ok(read)) => {
+                self.sends().moved(read);
+                Ok(read)
+            }
             Ok(Err(_)) => Err(Failure::ClientGone),
-            Err(_) => Err(self.late(Failure::ClientSlow(kind))),
+            Err(_) => Err(self.late(Failure::ClientSlow(ClientWait::RequestBody))),
         }
     }
 }
@@ -215,7 +228,8 @@ async fn request_head(client: &Client, buf: &mut BytesMut) -> Result<Option<Requ
     let listener = &client.listener;
     let spare = client.worker.buffers.take_spare();
     let at_once = RequestHead::at_once(buf, listener.request_head_bytes, listener.request_fields, spare);
-    if at_once.is_some() {
+    if let Some(head) = &at_once {
+        limited::target(client, head)?;
         return Ok(at_once);
     }
     if let Some(head) = try_head(client, &mut scan, buf)? {
@@ -252,7 +266,10 @@ fn try_head(
     match scan.advance(buf, bytes_max).map_err(Failure::Head)? {
         Scan::Partial => Ok(None),
         Scan::Complete { start, end } => {
-            RequestHead::parse(buf, start, end, fields_max, Spare::default()).map(Some).map_err(Failure::Head)
+            let head = RequestHead::parse(buf, start, end, fields_max, Spare::default());
+            let head = head.map_err(Failure::Head)?;
+            limited::target(client, &head)?;
+            Ok(Some(head))
         }
     }
 }
@@ -339,8 +356,7 @@ pub async fn drain(
             return Ok(());
         }
         make_room(buf, READ_BUFFER_BYTES / 2);
-        let wait = client.listener.request_body_idle_timeout;
-        if client.read(buf, wait, ClientWait::RequestBody).await? == 0 {
+        if client.read_body(buf).await? == 0 {
             return Err(Failure::ClientGone);
         }
     }

@@ -9,12 +9,14 @@ use super::{
     body::BodyReader,
     connection::{Client, drain, linger},
     forward::{self, Forward, Reply},
+    limited::{self, Held},
     local,
     rules::{self, Said},
 };
 use crate::{
     error::Failure,
     http::RequestHead,
+    limit::Standing,
     limits::DRAIN_BODY_BYTES_MAX,
     observe::{Counters, Outcome, Phases, Termination},
     route::{
@@ -45,6 +47,8 @@ pub struct Progress {
     pub waited_us: u64,
     /// What rules have said.
     pub said: Said,
+    /// How it stands with the rate limit of its route, if that has one.
+    pub standing: Option<Standing>,
     /// How it ended, when not by a failure.
     pub termination: Termination,
     /// A response without a length is on its way to the client: only a reset tells that it was cut short.
@@ -64,6 +68,7 @@ struct Chosen<'t> {
     rules: Option<&'t Rules>,
     route: Option<&'t Route>,
     upstream: Option<&'t Upstream>,
+    held: Held<'t>,
 }
 
 /// Keeps the gauge of exchanges right and the record complete, however one ends.
@@ -94,6 +99,10 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
     counters.requests_active.inc();
     let mut active = Active { counters, client, head, started, recorded: false };
     let mut reader = BodyReader::new(head.body);
+    client.body_bytes_max.set(client.listener.request_body_bytes);
+    if let Some(paces) = &client.paces {
+        paces.begin(head.expects_continue);
+    }
     let mut progress = Progress {
         endpoint: None,
         status: 0,
@@ -104,6 +113,7 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
         phases: Phases::default(),
         waited_us: 0,
         said: Said::default(),
+        standing: None,
         termination: Termination::Ok,
         until_close: false,
     };
@@ -122,13 +132,15 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
         }
         Ok(false) => (After::Close, progress.termination),
         Err(failure) => {
-            let after = Box::pin(fail(client, buf, head, &reader, &mut progress, failure)).await;
+            let at = (chosen.route, &mut progress);
+            let after = Box::pin(fail(client, buf, head, &reader, at, failure)).await;
             (after, failure.termination())
         }
     };
     record(client, head, &chosen, &mut progress, termination, started);
     active.recorded = true;
     drop(active);
+    drop(chosen);
     match after {
         After::Keep => true,
         After::Drain => Box::pin(drain(client, buf, &mut reader)).await.is_ok(),
@@ -153,7 +165,7 @@ enum After {
 }
 
 async fn run<'t>(
-    client: &Client,
+    client: &'t Client,
     buf: &mut BytesMut,
     head: &RequestHead,
     adopted: &'t Adopted,
@@ -161,7 +173,7 @@ async fn run<'t>(
     (progress, chosen): (&mut Progress, &mut Chosen<'t>),
 ) -> Result<Reply, Failure> {
     #[cfg(debug_assertions)]
-    crate::worker::injected_fault(head);
+    crate::worker::injected_fault(head, false);
     if let Some(rules) = &adopted.table.rules
         && let Some(end) = rules::ask(client, head, rules, progress)
     {
@@ -180,6 +192,9 @@ async fn run<'t>(
     let selected = select(adopted, head).ok_or(Failure::NoRoute)?;
     let route = selected.route;
     chosen.route = Some(route);
+    limited::admit(client, head, route, reader, (progress, &mut chosen.held))?;
+    #[cfg(debug_assertions)]
+    crate::worker::injected_fault(head, true);
     let place = match &route.action {
         Action::Upstream(place) => *place,
         Action::Split(split) => client.worker.splits.pick(route.id, split),
@@ -239,7 +254,7 @@ async fn fail(
     buf: &BytesMut,
     head: &RequestHead,
     reader: &BodyReader,
-    progress: &mut Progress,
+    (route, progress): (Option<&Route>, &mut Progress),
     failure: Failure,
 ) -> After {
     if progress.status != 0 || failure.is_silent() {
@@ -256,6 +271,7 @@ async fn fail(
     let mut out = worker.buffers.take_write();
     let attempts = progress.tells_attempts.then_some(progress.attempts);
     answer::encode_failure(&mut out, failure, &worker.date(), keep, Some(head), attempts);
+    limited::put_fields(&mut out, route, progress);
     let Ok(out) = answer::send(client, out, answer::status(failure), progress).await else {
         return After::Close;
     };

@@ -75,13 +75,15 @@ pub fn register(bound: &Bound) -> io::Result<Registered> {
 struct Seat {
     worker: Rc<Worker>,
     taken: Rc<Cell<u32>>,
+    /// The place of its client's seat, where clients are counted.
+    client: Option<u32>,
 }
 
 impl Seat {
     fn take(worker: &Rc<Worker>, taken: &Rc<Cell<u32>>) -> Seat {
         taken.set(taken.get() + 1);
         worker.connections.set(worker.connections.get() + 1);
-        Seat { worker: Rc::clone(worker), taken: Rc::clone(taken) }
+        Seat { worker: Rc::clone(worker), taken: Rc::clone(taken), client: None }
     }
 }
 
@@ -89,6 +91,9 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.taken.set(self.taken.get() - 1);
         self.worker.connections.set(self.worker.connections.get() - 1);
+        if let Some(place) = self.client {
+            self.worker.limiter.leave(place);
+        }
     }
 }
 
@@ -231,26 +236,38 @@ fn complain(worker: &Worker, listener: &Listener, error: &io::Error, last: &mut 
 }
 
 fn welcome(worker: &Rc<Worker>, door: &Rc<Door>, (fd, peer): (OwnedFd, socket2::SockAddr)) {
+    let address = peer.as_socket().map(|peer| peer.ip());
     let peer = peer_text(&peer);
     let Ok(socket) = Socket::from_ready_fd(fd) else { return };
     let setup = &worker.setup;
     // What is asked of the client from its first byte on is what the newest table says.
     let _ = worker.table();
-    let most = share(door.listener().max_connections, setup.workers as u32, setup.index as u32);
-    if door.taken.get() >= most {
-        worker.counters().connections_refused.inc();
-        if door.turned_away.get() < TURNED_AWAY_MAX {
-            let seat = Seat::take(worker, &door.turned_away);
-            let client = Client::new(worker, socket, Rc::clone(door), peer);
-            monoio::spawn(async move {
-                turn_away(&client).await;
-                drop(seat);
-            });
+    let listener = door.listener();
+    let most = share(listener.max_connections, setup.workers as u32, setup.index as u32);
+    let counters = worker.counters();
+    let admitted = if door.taken.get() >= most {
+        counters.connections_refused.inc();
+        Err(Failure::ListenerFull)
+    } else {
+        worker.seat_connection(&listener, address).inspect_err(|_| counters.connections_refused_client.inc())
+    };
+    let place = match admitted {
+        Ok(place) => place,
+        Err(failure) => {
+            if door.turned_away.get() < TURNED_AWAY_MAX {
+                let seat = Seat::take(worker, &door.turned_away);
+                let client = Client::new(worker, socket, Rc::clone(door), peer);
+                monoio::spawn(async move {
+                    turn_away(&client, failure).await;
+                    drop(seat);
+                });
+            }
+            return;
         }
-        return;
-    }
-    worker.counters().connections_accepted.inc();
-    let seat = Seat::take(worker, &door.taken);
+    };
+    counters.connections_accepted.inc();
+    let mut seat = Seat::take(worker, &door.taken);
+    seat.client = place;
     let mut client = Client::new(worker, socket, Rc::clone(door), peer);
     monoio::spawn(async move {
         if caught(connection::serve(&mut client)).await.is_err() {
@@ -260,13 +277,13 @@ fn welcome(worker: &Rc<Worker>, door: &Rc<Door>, (fd, peer): (OwnedFd, socket2::
     });
 }
 
-/// Tells a client that there is no room, once it has said something, and closes.
-async fn turn_away(client: &Client) {
+/// Tells a client why there is no room for it, once it has said something, and closes.
+async fn turn_away(client: &Client, failure: Failure) {
     let mut buf = BytesMut::with_capacity(1024);
     let heard = client.timer.rest_within(Rest::Brief, TURN_AWAY, client.socket.read(&mut buf)).await;
     if matches!(heard, Ok(Ok(1..))) {
         let mut out = Vec::new();
-        answer::encode_failure(&mut out, Failure::ListenerFull, &client.worker.date(), false, None, None);
+        answer::encode_failure(&mut out, failure, &client.worker.date(), false, None, None);
         if client.socket.try_write(&out).is_ok() {
             connection::linger(client).await;
         }

@@ -19,7 +19,7 @@ use super::{
     runtime::{Chosen, Loop},
     socket::Socket,
 };
-use crate::{control::publish::Published, observe::Board, route::RouteTable};
+use crate::{control::publish::Published, limit::Shared, observe::Board, route::RouteTable};
 
 /// A worker that does what it is told and nothing by itself.
 pub struct Bench {
@@ -45,6 +45,7 @@ impl Bench {
             published: Published::new(table),
             orders: Arc::new(Orders::new(1)),
             handover: Arc::default(),
+            limits: Arc::new(Shared::new(1)),
             slot: Board::new(1).slot(0),
         };
         let worker = Worker::new(setup, None);

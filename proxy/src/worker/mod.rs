@@ -21,11 +21,13 @@ mod doors;
 mod exchange;
 mod forward;
 mod handover;
+mod limited;
 mod listener;
 mod local;
 #[doc(hidden)]
 pub mod measure;
 mod orders;
+mod pace;
 mod peer;
 mod pool;
 mod relay;
@@ -57,6 +59,7 @@ use self::{
 };
 use crate::{
     control::publish::Published,
+    limit::Shared,
     limits::TICK,
     observe::{AccessLogHandle, Counters, Outcome, Recorder, Slot},
 };
@@ -83,6 +86,8 @@ pub struct Setup {
     pub orders: Arc<Orders>,
     /// What it accepts from.
     pub handover: Arc<Handover>,
+    /// By what all workers hold limits together.
+    pub limits: Arc<Shared>,
     /// Where it counts.
     pub slot: Arc<Slot>,
 }
@@ -97,6 +102,7 @@ pub struct Worker {
     pipes: Pipes,
     recorder: RefCell<Recorder>,
     rules: rules::Memory,
+    limiter: limited::Limiter,
     adopted: RefCell<Rc<Adopted>>,
     pools: RefCell<Pools>,
     splits: Splits,
@@ -122,9 +128,11 @@ impl Worker {
         let bell = Arc::default();
         let mut pools = Pools::new(&bell, setup.index as u32, setup.workers as u32);
         let adopted = pools.adopt(setup.published.load(), None);
+        let limiter = limited::Limiter::new(&setup.limits, setup.index, setup.workers);
         let worker = Worker {
             epoll: setup.epoll,
             setup,
+            limiter,
             deadlines: Rc::default(),
             buffers: Buffers::default(),
             pipes: Pipes::default(),
@@ -259,6 +267,7 @@ impl Worker {
         let last = self.tick_time.replace(Instant::now());
         self.pools.borrow().iter().for_each(|pool| pool.watch(last));
         self.deadlines.advance(ticks);
+        self.limiter.tick(self.tick_time.get(), self.counters());
         let order = self.setup.orders.heard();
         if order > self.order.get() {
             self.order.set(order);
@@ -340,16 +349,17 @@ async fn keep_pools(worker: Rc<Worker>) {
 }
 
 /// Debug builds only: what tests of a panic need. `X-Ringlane-Fault: connection` ends a connection by a panic,
-/// `worker` its whole thread.
+/// `worker` its whole thread; `admitted` is `connection`, once the request holds all that limits gave it.
 #[cfg(debug_assertions)]
 #[expect(clippy::panic, reason = "that is its purpose")]
-fn injected_fault(head: &crate::http::RequestHead) {
+fn injected_fault(head: &crate::http::RequestHead, admitted: bool) {
     if std::env::var_os("RINGLANE_FAULTS").is_none() {
         return;
     }
     match head.headers().get("x-ringlane-fault").map(http::HeaderValue::as_bytes) {
-        Some(b"connection") => panic!("a fault that a test asked for"),
-        Some(b"worker") => {
+        Some(b"connection") if !admitted => panic!("a fault that a test asked for"),
+        Some(b"admitted") if admitted => panic!("a fault that a test asked for"),
+        Some(b"worker") if !admitted => {
             monoio::spawn(async { panic!("a fault that a test asked for") });
         }
         _ => {}

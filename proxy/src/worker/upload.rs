@@ -14,6 +14,7 @@ use super::{
     body::{BodyReader, Framing},
     connection::{Client, make_room},
     forward::Kept,
+    deadline::Patience,
     relay::{room, splices},
     socket::{Socket, WriteError},
     splice::{self, Broken, Loan, Stuck},
@@ -110,7 +111,7 @@ pub fn take_request(
     passed: u64,
 ) -> Result<u64, Failure> {
     let passed = passed + reader.take(buf, out, framing).map_err(Failure::Body)?;
-    match client.listener.request_body_bytes {
+    match client.body_bytes_max.get() {
         Some(max) if passed > max => Err(Failure::BodyTooLarge),
         _ => Ok(passed),
     }
@@ -160,13 +161,13 @@ pub async fn upload(
     }
     while !reader.is_done() {
         make_room(buf, room(reader, passed));
-        let idle = client.listener.request_body_idle_timeout;
-        let read = match state.timer.within(idle, client.socket.read(buf)).await {
+        let read = match state.timer.within(client.sends(), client.socket.read(buf)).await {
             Ok(Ok(read @ 1..)) => read,
             Ok(_) => return Err(Failure::ClientGone),
             Err(_) => return Err(client.late(Failure::ClientSlow(ClientWait::RequestBody))),
         };
         received.set(received.get() + read as u64);
+        client.sends().moved(read);
         let wrote = if framing == Framing::Plain && reader.plain(buf.len()) == Some(buf.len()) {
             reader.advance(buf.len());
             passed += buf.len() as u64;
@@ -216,7 +217,7 @@ async fn splice_up(
     }
     let way = splice::Way {
         from: &client.socket,
-        from_idle: client.listener.request_body_idle_timeout,
+        from_idle: client.sends(),
         to: upstream,
         to_idle: how.wait,
         timer: &state.timer,

@@ -14,6 +14,7 @@ pub(crate) mod etcd;
 pub(crate) mod findings;
 pub(crate) mod health;
 pub(crate) mod json;
+pub(crate) mod limits;
 pub(crate) mod quantity;
 pub(crate) mod retries;
 pub(crate) mod routes;

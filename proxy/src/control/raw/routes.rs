@@ -5,8 +5,10 @@ use http::{HeaderName, HeaderValue, Method};
 use super::{
     either::{Numbers, SCHEME, ValueSpec},
     retries::Hedge,
+    limits::{RateLimit, UNDER_WAY_MAX},
+    quantity::size,
     section::{section, table},
-    spec::{Item, List, Map, MapEntry, OneOrMore, count},
+    spec::{Item, List, Map, MapEntry, OneOrMore, count, off_or},
     text::{
         ANY, HEADER_NAME, HEADER_VALUE, HOST, METHOD, NAME, NEW_HOST, NEW_PATH, PATH, PATH_PREFIX, PATH_REGEX,
     },
@@ -39,6 +41,14 @@ section! {
         response_headers: HeaderEdits, optional, table::<HeaderEdits>();
         /// A second try at another endpoint beside a first one that is slow. Absent: none.
         hedge: Hedge, optional, table::<Hedge>();
+        /// How many requests it takes in a time; beyond it 429. Of the whole process. Absent: any number.
+        rate_limit: RateLimit, optional, table::<RateLimit>();
+        /// Requests under way at a time, over all workers, at least one for each; beyond it 503. "off": no limit.
+        max_requests: Option<u64>, default("off"), off_or(count(1, UNDER_WAY_MAX));
+        /// The same of each client; beyond it 429. "off": no limit.
+        max_requests_per_client: Option<u64>, default("off"), off_or(count(1, UNDER_WAY_MAX));
+        /// A request's body; beyond it 413. The listener's limit holds as well. "off": no limit.
+        request_body_bytes: Option<u64>, default("off"), off_or(size(0, 1 << 50));
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     either::{AccessLogPath, EndpointSpec, RawEndpoint},
     etcd::Etcd,
     health::{Breaker, Ejection, HealthChecks, WHEN_UNHEALTHY},
+    limits::UNDER_WAY_MAX,
     quantity::{size, time, time_from},
     retries::Retries,
     routes::Route,
@@ -166,6 +167,12 @@ section! {
         headers: u64, default(96), count(1, limits::HEAD_FIELDS_MAX as u64);
         /// A request's body; beyond it 413. "off": no limit.
         request_body_bytes: Option<u64>, default("off"), off_or(size(0, 1 << 50));
+        /// A request's target, as it was sent; beyond it 414. "off": no limit but request_head_bytes.
+        target_bytes: Option<u64>, default("off"), off_or(size(1, limits::REQUEST_HEAD_BYTES_MAX as u64));
+        /// Requests of one client under way at a time, over all workers; beyond it 429. "off": no limit.
+        requests_per_client: Option<u64>, default("off"), off_or(count(1, UNDER_WAY_MAX));
+        /// Connections of one client at a time, over all workers; beyond it 429 and close. "off": no limit.
+        connections_per_client: Option<u64>, default("off"), off_or(count(1, UNDER_WAY_MAX));
     }
 }
 
@@ -182,6 +189,11 @@ section! {
         tunnel_idle: Duration, default("1h"), time();
         /// Between two writes to a client that does not read; then close.
         response_write: Duration, default("60s"), time();
+        /// Bytes per second that a request's body has to come at, over each 5 s of waiting for it; else 408. "off": any.
+        request_body_rate_min: Option<u64>, default("off"), off_or(size(1, 1 << 40));
+        /// Bytes per second that a response has to be read at, over each 5 s of waiting for the client; else the
+        /// connection is cut. "off": any.
+        response_rate_min: Option<u64>, default("off"), off_or(size(1, 1 << 40));
     }
 }
 

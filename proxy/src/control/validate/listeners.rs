@@ -1,8 +1,12 @@
 //! Listeners.
 
-use super::Names;
+use super::{
+    Names,
+    limits::{listener_limits, narrow},
+};
 use crate::{
     control::raw::{findings::Findings, sections::Listener as Raw, spec::Item},
+    limit::ListenerLimits,
     route::Listener,
 };
 
@@ -22,6 +26,7 @@ pub(super) fn validate(items: &[Item<Raw>], workers: u64, findings: &mut Finding
             );
             made.hint(format!("at least {workers}, or fewer runtime.workers"));
         }
+        listener_limits(raw, findings);
         listeners.push(listener(raw));
     }
     listeners.into_iter().collect()
@@ -38,6 +43,13 @@ fn listener(raw: &Raw) -> Option<Listener> {
         request_head_bytes: usize::try_from(limits.request_head_bytes.value?).ok()?,
         request_fields: usize::try_from(limits.headers.value?).ok()?,
         request_body_bytes: limits.request_body_bytes.value?,
+        limits: ListenerLimits {
+            target_bytes: narrow(limits.target_bytes.value?)?,
+            requests_per_client: narrow(limits.requests_per_client.value?)?,
+            connections_per_client: narrow(limits.connections_per_client.value?)?,
+            request_body_rate_min: timeouts.request_body_rate_min.value?,
+            response_rate_min: timeouts.response_rate_min.value?,
+        },
         request_head_timeout: timeouts.request_head.value?,
         request_body_idle_timeout: timeouts.request_body_idle.value?,
         keep_alive_timeout: timeouts.keep_alive.value?,

@@ -6,6 +6,7 @@
 mod etcd;
 mod headers;
 mod health;
+mod limits;
 mod listeners;
 mod matches;
 mod retries;
@@ -80,7 +81,7 @@ pub(crate) fn validate(
         made.hint("add a [[listeners]] table with a name and an address");
     }
     let upstreams = upstreams::validate(files, outside, workers, findings);
-    let routes = routes::validate(files, outside, findings);
+    let routes = routes::validate(files, outside, workers, findings);
     pace(root, findings);
     for pattern in items(&root.include).iter().filter(|it| it.value.as_deref() == Some("")) {
         findings.error(pattern.place, "the pattern is empty").hint("as \"routes.d/*.toml\"");

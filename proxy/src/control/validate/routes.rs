@@ -11,6 +11,7 @@ use http::{HeaderValue, StatusCode};
 use super::{
     Files, Names, Outside, good,
     headers::{Message, edits},
+    limits::route_limits,
     matches::predicates,
     retries,
 };
@@ -61,6 +62,7 @@ impl<'r> Upstreams<'r> {
 pub(super) fn validate(
     files: &Files<'_>,
     outside: &dyn Outside,
+    workers: u64,
     findings: &mut Findings,
 ) -> Option<Vec<Arc<Route>>> {
     let mut upstreams = Upstreams::new(files.upstreams().filter_map(|it| it.value.as_ref()), outside);
@@ -69,7 +71,8 @@ pub(super) fn validate(
     for item in files.routes() {
         let Some(raw) = &item.value else { continue };
         taken.take(&raw.name, findings);
-        routes.push(route(raw, (files.written)(item.place), &mut upstreams, findings).map(Arc::new));
+        let written = (files.written)(item.place);
+        routes.push(route(raw, written, workers, &mut upstreams, findings).map(Arc::new));
     }
     let root = files.root;
     if files.routes().next().is_none()
@@ -99,6 +102,7 @@ pub(super) fn validate(
 pub(crate) fn route(
     raw: &Raw,
     written: Arc<str>,
+    workers: u64,
     upstreams: &mut Upstreams<'_>,
     findings: &mut Findings,
 ) -> Option<Route> {
@@ -109,6 +113,7 @@ pub(crate) fn route(
     check_rewrite(raw, findings);
     let action = action(raw, upstreams, findings);
     let hedge = retries::hedge(&raw.hedge);
+    let limits = route_limits(raw, workers, findings);
     let rewrite = raw.rewrite.value.as_ref();
     Some(Route {
         name: raw.name.value.as_deref()?.into(),
@@ -119,6 +124,7 @@ pub(crate) fn route(
         request_headers: request_headers?,
         response_headers: response_headers?,
         hedge: hedge?,
+        limits: limits?,
         written,
     })
 }

@@ -105,6 +105,7 @@ pub(super) fn route(id: usize, predicates: Predicates) -> Route {
         request_headers: Default::default(),
         response_headers: Default::default(),
         hedge: None,
+        limits: None,
     }
 }
 

@@ -86,6 +86,7 @@ fn holds(condition: &Condition, asked: &Asked) -> bool {
         request_headers: Default::default(),
         response_headers: Default::default(),
         hedge: None,
+        limits: None,
     };
     let built = Built::new(1, vec![route], Vec::new(), Vec::new()).expect("one route");
     let table = built.table();

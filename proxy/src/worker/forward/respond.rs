@@ -18,6 +18,7 @@ use crate::{
         answer::ATTEMPTS,
         body::{BodyReader, Framing},
         exchange::{Progress, keeps_open},
+        limited,
         pool::Lease,
         relay::{self, Piece},
         response::final_head,
@@ -155,6 +156,7 @@ fn begin(
         body: body_out,
     };
     encode_response(&mut out, &response, &how);
+    limited::put_fields(&mut out, Some(this.route), progress);
     let mut body = BodyReader::new(response.body);
     worker.counters().upstream_bytes_in.add((bytes.len() - body_at.min(bytes.len())) as u64);
     // Until the first write the client has seen nothing of this response: it can still be told what went wrong.
