@@ -32,6 +32,9 @@ pub enum Failure {
     /// No route matches.
     #[error("no route matches")]
     NoRoute,
+    /// The worker has more to do than it can, and this request is one of those that it can't.
+    #[error("the proxy is overloaded")]
+    Overloaded,
     /// The upstream has no endpoint to try: none resolved, or none with a weight.
     #[error("the upstream has no endpoint")]
     NoEndpoints,
@@ -41,6 +44,9 @@ pub enum Failure {
     /// No connection became free in time.
     #[error("no upstream connection became free in time")]
     QueueTimeout,
+    /// The process, or the system, can open no more connections.
+    #[error("no descriptor is free for a connection to the upstream")]
+    OutOfDescriptors,
     /// No endpoint took the connection.
     #[error("the upstream refused the connection")]
     ConnectRefused,
@@ -84,9 +90,11 @@ impl Failure {
             Failure::ClientSlow(wait) => Termination::ClientTimeout(wait),
             Failure::Dropped => Termination::Dropped,
             Failure::NoRoute => Termination::NotFound,
+            Failure::Overloaded => Termination::Overloaded,
             Failure::NoEndpoints => Termination::NoEndpoint,
             Failure::QueueFull | Failure::ListenerFull => Termination::QueueFull,
             Failure::QueueTimeout => Termination::QueueTimeout,
+            Failure::OutOfDescriptors => Termination::OutOfDescriptors,
             Failure::ConnectRefused => Termination::ConnectFailed,
             Failure::ConnectTimeout => Termination::ConnectTimeout,
             Failure::UpstreamClosed | Failure::UpstreamCut => Termination::UpstreamCut,

@@ -24,6 +24,7 @@
 //! - [`route`]: which route serves a request. Pure and immutable.
 //! - [`rule`]: what is done about a request before it is routed. Pure and immutable.
 //! - [`upstream`]: which endpoint serves it. Pure.
+//! - [`overload`]: what a worker turns away when it has too much to do. Pure.
 //! - [`error`]: what can go wrong, and on whose side.
 //! - [`worker`]: one core and all it owns; the only place that does input and output for clients and upstreams.
 //! - [`observe`]: what happened.
@@ -40,6 +41,7 @@ pub mod error;
 pub mod http;
 pub mod limits;
 pub mod observe;
+pub mod overload;
 pub mod route;
 pub mod rule;
 pub mod server;

@@ -12,11 +12,12 @@ use std::{
 const LINES_MAX: usize = 400;
 
 /// Each folder (or file) with the crate's modules that it may name.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("limits.rs", &[]),
     ("http", &["limits"]),
     ("upstream", &["limits"]),
-    ("route", &["http", "upstream", "limits", "rule::Rules"]),
+    ("overload", &[]),
+    ("route", &["http", "upstream", "overload", "limits", "rule::Rules"]),
     ("rule", &["http", "route", "limits"]),
     ("error.rs", &["http", "observe"]),
     ("observe", &["limits", "error", "upstream"]),
@@ -27,6 +28,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
             "route",
             "rule",
             "upstream",
+            "overload",
             "error",
             "limits",
             "observe",
@@ -35,7 +37,13 @@ const MAY_USE: [(&str, &[&str]); 10] = [
             "worker",
         ],
     ),
-    ("control", &["http", "route", "rule", "upstream", "observe", "limits", "control", "error", "VERSION"]),
+    (
+        "control",
+        &[
+            "http", "route", "rule", "upstream", "overload", "observe", "limits", "control", "error",
+            "VERSION",
+        ],
+    ),
     ("cli", &["control", "doctor", "server", "http", "route", "rule", "cli", "VERSION", "upstream"]),
 ];
 

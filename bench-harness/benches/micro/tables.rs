@@ -57,6 +57,7 @@ pub fn route(predicates: Predicates, action: Action) -> Route {
         rewrite_host: None,
         request_headers: Default::default(),
         response_headers: Default::default(),
+        priority: Default::default(),
     }
 }
 

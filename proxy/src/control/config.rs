@@ -13,6 +13,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{
     http::HeaderEdits,
+    overload::{Priority, Settings as Overload},
     route::{Listener, Redirect, Respond, predicate::Predicates},
     rule::Rules,
     upstream::{Address, Balance, PoolLimits, UpstreamTimeouts},
@@ -64,6 +65,8 @@ pub struct Config {
     pub routes: Vec<Arc<Route>>,
     /// Compiled; `None`: there are none.
     pub rules: Option<Arc<Rules>>,
+    /// When workers shed requests; `None`: never.
+    pub overload: Option<Overload>,
     /// What is probably not what was meant, in the order of the file: for the log at start.
     pub warnings: Vec<ConfigError>,
     /// How changes are taken in.
@@ -212,6 +215,8 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Changes to the response's fields.
     pub response_headers: HeaderEdits,
+    /// When its requests are shed by an overloaded worker.
+    pub priority: Priority,
     /// What was written, as JSON.
     pub written: Arc<str>,
 }
@@ -260,7 +265,7 @@ impl std::fmt::Display for Driver {
 impl Config {
     /// All but its routes and upstreams.
     pub(super) fn without_objects(&self) -> Config {
-        let Config { runtime, admin, etcd, log, access_log, control, rules, warnings, written, .. } = self;
+        let Config { runtime, admin, etcd, log, access_log, control, rules, overload, .. } = self;
         Config {
             runtime: runtime.clone(),
             admin: admin.clone(),
@@ -272,9 +277,10 @@ impl Config {
             upstreams: Vec::new(),
             routes: Vec::new(),
             rules: rules.clone(),
-            warnings: warnings.clone(),
+            overload: *overload,
+            warnings: self.warnings.clone(),
             control: control.clone(),
-            written: Arc::clone(written),
+            written: Arc::clone(&self.written),
         }
     }
 

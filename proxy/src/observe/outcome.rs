@@ -58,12 +58,16 @@ pub enum Termination {
     Dropped,
     /// No route.
     NotFound,
+    /// Shed, because its worker had more to do than it could.
+    Overloaded,
     /// No connection free and no place in the queue.
     QueueFull,
     /// No connection became free in time.
     QueueTimeout,
     /// The upstream has no endpoint: its name has not been resolved, or all have weight 0.
     NoEndpoint,
+    /// No descriptor was free for a connection to the upstream.
+    OutOfDescriptors,
     /// No endpoint took the connection.
     ConnectFailed,
     /// No endpoint took the connection in time.
@@ -103,8 +107,10 @@ pub const TERMINATIONS: &[(Termination, &str)] = &[
     (Termination::Denied, "a rule denied it"),
     (Termination::Dropped, "a rule had the connection closed without an answer"),
     (Termination::NotFound, "no route matched (404)"),
+    (Termination::Overloaded, "shed by an overloaded worker (503)"),
     (Termination::QueueFull, "all upstream connections busy and the queue full (503)"),
     (Termination::QueueTimeout, "no upstream connection became free in time (503)"),
+    (Termination::OutOfDescriptors, "no descriptor was free for a connection to the upstream (503)"),
     (Termination::RequestTimeout, "the time for the whole request ran out (504)"),
     (Termination::Draining, "cut because the process was ending"),
     (Termination::ProxyFault, "a fault of the proxy: its connection was closed"),
@@ -140,8 +146,10 @@ impl Termination {
             Self::Denied => "PR",
             Self::Dropped => "PS",
             Self::NotFound => "PN",
+            Self::Overloaded => "PO",
             Self::QueueFull => "PF",
             Self::QueueTimeout => "PQ",
+            Self::OutOfDescriptors => "PE",
             Self::RequestTimeout => "PT",
             Self::Draining => "PD",
             Self::ProxyFault => "PX",

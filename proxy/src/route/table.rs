@@ -7,6 +7,7 @@ use http::{HeaderMap, Method};
 use super::{action::Action, index::Index, listener::Listener, predicate::Predicates, split::Shares};
 use crate::{
     http::{HeaderEdits, RequestHead},
+    overload::{Priority, Settings as Overload},
     rule::Rules,
     upstream::Upstream,
 };
@@ -30,6 +31,8 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Changes to the response's fields.
     pub response_headers: HeaderEdits,
+    /// When its requests are shed by an overloaded worker.
+    pub priority: Priority,
 }
 
 /// Whoever has a request's fields as a map, perhaps made only when asked for.
@@ -93,6 +96,8 @@ pub struct RouteTable {
     pub splits: Arc<[Shares]>,
     /// What is asked of a request before it is routed; `None`: nothing.
     pub rules: Option<Arc<Rules>>,
+    /// When workers shed requests; `None`: never.
+    pub overload: Option<Overload>,
     /// Where `select` looks.
     pub(super) index: Index,
 }

@@ -11,7 +11,7 @@ use crate::{
     observe::ClientWait,
 };
 
-/// How long a client that waits for a place is told to stay away.
+/// How long a client that there is no place for is told to stay away.
 const RETRY_AFTER_SECONDS: &str = "1";
 
 /// The status that tells a client of `failure`.
@@ -30,7 +30,9 @@ pub fn status(failure: Failure) -> StatusCode {
             ClientWait::RequestHead | ClientWait::RequestBody | ClientWait::ResponseWrite,
         ) => StatusCode::REQUEST_TIMEOUT,
         Failure::NoRoute => StatusCode::NOT_FOUND,
-        Failure::NoEndpoints
+        Failure::Overloaded
+        | Failure::OutOfDescriptors
+        | Failure::NoEndpoints
         | Failure::QueueFull
         | Failure::QueueTimeout
         | Failure::ListenerFull

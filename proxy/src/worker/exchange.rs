@@ -9,7 +9,8 @@ use super::{
     body::BodyReader,
     connection::{Client, drain, linger},
     forward::{self, Forward, Reply},
-    local,
+    local, overload,
+    pool::UnderWay,
     rules::{self, Said},
 };
 use crate::{
@@ -27,6 +28,8 @@ use crate::{
 
 /// What is known of an exchange so far: filled in on the way, read once at its end.
 pub struct Progress {
+    /// When its first byte was read.
+    pub started: Instant,
     /// The endpoint that was tried last.
     pub endpoint: Option<Rc<str>>,
     /// The status that the client was sent; 0: none yet.
@@ -62,6 +65,8 @@ struct Chosen<'t> {
     rules: Option<&'t Rules>,
     route: Option<&'t Route>,
     upstream: Option<&'t Upstream>,
+    /// Among the upstream's exchanges.
+    under_way: Option<UnderWay<'t>>,
 }
 
 /// Keeps the gauge of exchanges right and the record complete, however one ends.
@@ -93,6 +98,7 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
     let mut active = Active { counters, client, head, started, recorded: false };
     let mut reader = BodyReader::new(head.body);
     let mut progress = Progress {
+        started,
         endpoint: None,
         status: 0,
         request_bytes: head.raw.len() as u64,
@@ -123,7 +129,7 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
             (after, failure.termination())
         }
     };
-    record(client, head, &chosen, &mut progress, termination, started);
+    record(client, head, chosen, &mut progress, termination);
     active.recorded = true;
     drop(active);
     match after {
@@ -198,9 +204,11 @@ async fn run<'t>(
             return Box::pin(local::respond(client, buf, head, reader, progress, how)).await.map(Reply::sent);
         }
     };
+    overload::admit(client, head, route.priority)?;
     let pool = adopted.pool(place).ok_or(Failure::NoEndpoints)?;
     let upstream = adopted.table.upstream(place).ok_or(Failure::NoEndpoints)?;
     chosen.upstream = Some(upstream);
+    chosen.under_way = Some(pool.flow().begin(progress.started));
     let timeouts = &upstream.timeouts;
     let forward = Forward { client, head, route, prefix_len: selected.prefix_len, pool, timeouts };
     forward::forward(&forward, buf, reader, progress).await
@@ -260,13 +268,16 @@ async fn fail(
 fn record(
     client: &Client,
     head: &RequestHead,
-    chosen: &Chosen<'_>,
+    chosen: Chosen<'_>,
     progress: &mut Progress,
     termination: Termination,
-    started: Instant,
 ) {
     let worker = &client.worker;
-    let total_us = worker.now().duration_since(started).as_micros() as u64;
+    let now = worker.now();
+    if let Some(under_way) = chosen.under_way {
+        under_way.end(now);
+    }
+    let total_us = now.duration_since(progress.started).as_micros() as u64;
     let phases = &mut progress.phases;
     phases.total_us = total_us;
     let waits = phases.queue_us + phases.connect_us + phases.first_byte_us + progress.waited_us;

@@ -4,13 +4,17 @@ use http::{HeaderName, HeaderValue, Method};
 
 use super::{
     either::{Numbers, SCHEME, ValueSpec},
+    overload::PRIORITY,
     section::{section, table},
     spec::{Item, List, Map, MapEntry, OneOrMore, count},
     text::{
         ANY, HEADER_NAME, HEADER_VALUE, HOST, METHOD, NAME, NEW_HOST, NEW_PATH, PATH, PATH_PREFIX, PATH_REGEX,
     },
 };
-use crate::route::{host::HostPattern, path::PathPattern, predicate::ValuePattern};
+use crate::{
+    overload::Priority,
+    route::{host::HostPattern, path::PathPattern, predicate::ValuePattern},
+};
 
 /// Weight of one side of a split.
 const SPLIT_WEIGHT_MAX: u64 = 1_000_000;
@@ -36,6 +40,8 @@ section! {
         request_headers: HeaderEdits, optional, table::<HeaderEdits>();
         /// Changes to the header fields of the response that comes back.
         response_headers: HeaderEdits, optional, table::<HeaderEdits>();
+        /// When its requests are shed by an overloaded worker: "low" first, "high" last. See [overload].
+        priority: Priority, default("normal"), PRIORITY;
     }
 }
 

@@ -8,6 +8,7 @@ use tracing::level_filters::LevelFilter;
 use super::{
     either::{AccessLogPath, EndpointSpec, RawEndpoint},
     etcd::Etcd,
+    overload::Overload,
     quantity::{size, time, time_from},
     routes::Route,
     rules::Rule,
@@ -41,6 +42,8 @@ section! {
         shutdown: Shutdown, default({}), table::<Shutdown>();
         /// How changes are taken in while the process runs.
         control: Control, default({}), table::<Control>();
+        /// When workers turn requests away because they have more to do than they can.
+        overload: Overload, default({}), table::<Overload>();
         /// More files with upstreams and routes, read in the order of their names: paths from this file's folder
         /// on, with * and ?, as "routes.d/*.toml". One that is bad is reported and its last good version stays.
         include: Vec<Item<String>>, default([]), List(ANY);

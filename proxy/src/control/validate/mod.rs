@@ -7,6 +7,7 @@ mod etcd;
 mod headers;
 mod listeners;
 mod matches;
+mod overload;
 pub(crate) mod routes;
 mod rules;
 pub(crate) mod upstreams;
@@ -112,6 +113,7 @@ pub(crate) fn validate(
         routes: routes?,
         control: control(root)?,
         rules: rules?,
+        overload: overload::validate(root)?,
         warnings: Vec::new(),
         written: "{}".into(),
     })

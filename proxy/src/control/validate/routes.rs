@@ -116,6 +116,7 @@ pub(crate) fn route(
         rewrite_host: rewrite.and_then(|it| it.host.value.as_deref()).map(Into::into),
         request_headers: request_headers?,
         response_headers: response_headers?,
+        priority: raw.priority.value?,
         written,
     })
 }
@@ -152,7 +153,8 @@ fn check_rewrite(raw: &Raw, findings: &mut Findings) {
     if let Some((action, _)) = answers.into_iter().find(|(_, given)| *given && !forwards) {
         let fields = [("rewrite", raw.rewrite.given, raw.rewrite.place)];
         let headers = [("request_headers", raw.request_headers.given, raw.request_headers.place)];
-        for (key, given, place) in fields.into_iter().chain(headers) {
+        let priority = [("priority", raw.priority.given, raw.priority.place)];
+        for (key, given, place) in fields.into_iter().chain(headers).chain(priority) {
             if given {
                 let made = findings.error(place, format!("`{key}` has no effect beside `{action}`"));
                 made.hint("no request is forwarded: leave it out");

@@ -104,6 +104,7 @@ pub(super) fn route(id: usize, predicates: Predicates) -> Route {
         rewrite_host: None,
         request_headers: Default::default(),
         response_headers: Default::default(),
+        priority: Default::default(),
     }
 }
 

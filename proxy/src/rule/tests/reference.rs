@@ -85,6 +85,7 @@ fn holds(condition: &Condition, asked: &Asked) -> bool {
         rewrite_host: None,
         request_headers: Default::default(),
         response_headers: Default::default(),
+        priority: Default::default(),
     };
     let built = Built::new(1, vec![route], Vec::new(), Vec::new()).expect("one route");
     let table = built.table();

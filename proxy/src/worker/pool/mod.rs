@@ -5,6 +5,7 @@
 //! asked for, it is dropped and never answers a request. One that rests for longer than a tick is watched as well, and
 //! dropped as soon as either happens.
 
+mod flow;
 mod idle;
 mod lease;
 mod line;
@@ -19,15 +20,26 @@ use std::{
     time::Instant,
 };
 
-pub use self::{idle::Bell, lease::Lease, line::client_left, tries::Ended};
+pub use self::{
+    flow::{Flow, UnderWay},
+    idle::Bell,
+    lease::Lease,
+    line::client_left,
+    tries::Ended,
+};
 use self::{
     idle::{Alarm, Connection},
     line::Waiter,
 };
-use super::{Worker, deadline::Timer, socket::Socket};
+use super::{
+    Worker,
+    deadline::Timer,
+    descriptors::{self, Wanted},
+    socket::Socket,
+};
 use crate::{
     error::Failure,
-    limits::CONNECT_TRIES_MAX,
+    limits::{CONNECT_TRIES_MAX, TICK},
     upstream::{Address, PoolLimits, Upstream, UpstreamTimeouts, round_robin::RoundRobin, share},
 };
 
@@ -62,6 +74,7 @@ pub struct Pool {
     waiters: RefCell<VecDeque<Rc<Waiter>>>,
     /// Requests that have been told to try again and have not yet: nobody may overtake them.
     promised: Cell<u32>,
+    flow: Flow,
 }
 
 /// Endpoints that a request has tried in vain, and what it waited for.
@@ -115,6 +128,7 @@ impl Pool {
             pending_max: Cell::new(0),
             waiters: RefCell::default(),
             promised: Cell::new(0),
+            flow: Flow::new(Instant::now()),
         });
         pool.update(upstream, bell, index, workers);
         pool
@@ -180,12 +194,19 @@ impl Pool {
                 }
                 if self.open.get() < self.open_max.get() || self.evict_idle() {
                     match Box::pin(self.connect(worker, endpoint, tried, timer)).await {
-                        // Another endpoint may do: `pick` ends this when there is none.
-                        Err(_) if tried.endpoints().len() < CONNECT_TRIES_MAX && !timer.cap_passed() => {
-                            continue;
+                        // That is no endpoint's fault. Who has a connection will give it back.
+                        Err(Failure::OutOfDescriptors) if self.open.get() > 0 => {
+                            Box::pin(self.wait_in_line(worker, tried, timer, client)).await?;
+                            granted = true;
                         }
+                        // Another endpoint may do: `pick` ends this when there is none.
+                        Err(failure)
+                            if failure != Failure::OutOfDescriptors
+                                && tried.endpoints().len() < CONNECT_TRIES_MAX
+                                && !timer.cap_passed() => {}
                         result => return result,
                     }
+                    continue;
                 }
             }
             turn = Some(endpoint);
@@ -208,7 +229,13 @@ impl Pool {
         let started = Instant::now();
         let wait = self.settings.borrow().timeouts.connect;
         worker.counters().upstream_connects.inc();
-        let result = timer.within(wait, Socket::connect(&lease.endpoint.address, worker.epoll)).await;
+        let connect = || timer.within(wait, Socket::connect(&lease.endpoint.address, worker.epoll));
+        let is_short = |result: &_| matches!(result, Ok(Err(error)) if descriptors::are_short(error));
+        let mut result = connect().await;
+        if is_short(&result) && descriptors::make_room(worker, Wanted::Upstream) {
+            monoio::time::sleep(TICK).await;
+            result = connect().await;
+        }
         let now = Instant::now();
         tried.connect_us += now.duration_since(started).as_micros() as u64;
         match result {
@@ -216,6 +243,13 @@ impl Pool {
                 lease.connection =
                     Some(Connection { socket: Rc::new(socket), born: now, idle_since: now, requests: 0 });
                 Ok(lease)
+            }
+            Ok(Err(error)) if descriptors::are_short(&error) => {
+                worker.counters().upstream_connect_failures.inc();
+                if descriptors::may_say(now) {
+                    tracing::warn!(endpoint = %lease.endpoint.label, %error, "can't connect to an upstream");
+                }
+                Err(Failure::OutOfDescriptors)
             }
             Ok(Err(error)) => {
                 tracing::debug!(endpoint = %lease.endpoint.label, %error, "connect failed");
@@ -246,6 +280,11 @@ impl Pool {
         state.removed.set(true);
         let gone = state.idle.take();
         self.closed(gone.len() as u32, true);
+    }
+
+    /// How many exchanges it has had, and at a time.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
     }
 
     /// Connections open, idle ones among them, and requests in line, for the gauges.
