@@ -47,6 +47,9 @@ pub enum Failure {
     /// No route matches.
     #[error("no route matches")]
     NoRoute,
+    /// The worker has more to do than it can, and this request is one of those that it can't.
+    #[error("the proxy is overloaded")]
+    Overloaded,
     /// The upstream has no endpoint to try: none resolved, or none with a weight.
     #[error("the upstream has no endpoint")]
     NoEndpoints,
@@ -65,6 +68,9 @@ pub enum Failure {
     /// No connection became free in time.
     #[error("no upstream connection became free in time")]
     QueueTimeout,
+    /// The process, or the system, can open no more connections.
+    #[error("no descriptor is free for a connection to the upstream")]
+    OutOfDescriptors,
     /// No endpoint took the connection.
     #[error("the upstream refused the connection")]
     ConnectRefused,
@@ -111,12 +117,14 @@ impl Failure {
             Failure::RouteBusy => Termination::RouteBusy,
             Failure::RateLimited { .. } => Termination::RateLimited,
             Failure::NoRoute => Termination::NotFound,
+            Failure::Overloaded => Termination::Overloaded,
             Failure::NoEndpoints => Termination::NoEndpoint,
             Failure::Unhealthy => Termination::Unhealthy,
             Failure::CircuitOpen(_) => Termination::CircuitOpen,
             Failure::UpstreamFull => Termination::UpstreamFull,
             Failure::QueueFull | Failure::ListenerFull => Termination::QueueFull,
             Failure::QueueTimeout => Termination::QueueTimeout,
+            Failure::OutOfDescriptors => Termination::OutOfDescriptors,
             Failure::ConnectRefused => Termination::ConnectFailed,
             Failure::ConnectTimeout => Termination::ConnectTimeout,
             Failure::UpstreamClosed | Failure::UpstreamCut => Termination::UpstreamCut,

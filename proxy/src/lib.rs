@@ -25,6 +25,7 @@
 //! - [`limit`]: how much is too much. Pure.
 //! - [`rule`]: what is done about a request before it is routed. Pure and immutable.
 //! - [`upstream`]: which endpoint serves it. Pure.
+//! - [`overload`]: what a worker turns away when it has too much to do. Pure.
 //! - [`error`]: what can go wrong, and on whose side.
 //! - [`worker`]: one core and all it owns; the only place that does input and output for clients and upstreams.
 //! - [`observe`]: what happened.
@@ -42,6 +43,7 @@ pub mod http;
 pub mod limit;
 pub mod limits;
 pub mod observe;
+pub mod overload;
 pub mod route;
 pub mod rule;
 pub mod server;

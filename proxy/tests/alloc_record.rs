@@ -70,7 +70,7 @@ fn record(recorder: &mut Recorder, routes: &[Arc<str>], count: u64) {
             rules: None,
         });
         if n % 100 == 0 {
-            recorder.tick();
+            recorder.tick(Vec::new);
         }
     }
 }

@@ -12,12 +12,13 @@ use std::{
 const LINES_MAX: usize = 400;
 
 /// Each folder (or file) with the crate's modules that it may name.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("limits.rs", &[]),
     ("limit", &["limits"]),
     ("http", &["limits"]),
     ("upstream", &["limits"]),
-    ("route", &["http", "upstream", "limit", "limits", "rule::Rules"]),
+    ("overload", &[]),
+    ("route", &["http", "upstream", "overload", "limit", "limits", "rule::Rules"]),
     ("rule", &["http", "route", "limits"]),
     ("error.rs", &["http", "observe"]),
     ("observe", &["limits", "error", "upstream"]),
@@ -28,6 +29,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "route",
             "rule",
             "upstream",
+            "overload",
             "error",
             "limit",
             "limits",
@@ -39,7 +41,10 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ),
     (
         "control",
-        &["http", "route", "rule", "upstream", "observe", "limit", "limits", "control", "error", "VERSION"],
+        &[
+            "http", "route", "rule", "upstream", "overload", "observe", "limit", "limits", "control", "error",
+            "VERSION",
+        ],
     ),
     ("cli", &["control", "doctor", "server", "http", "route", "rule", "cli", "VERSION", "upstream"]),
 ];

@@ -59,6 +59,7 @@ pub fn route(predicates: Predicates, action: Action) -> Route {
         response_headers: Default::default(),
         hedge: None,
         limits: None,
+        priority: Default::default(),
     }
 }
 

@@ -59,6 +59,7 @@ pub fn compile(
         upstreams: Arc::clone(upstreams.list()),
         listeners,
         rules: config.rules.clone(),
+        overload: config.overload,
     };
     let built = Built::upon(before.map(|it| &it.built), parts)?;
     Ok(Compiled { built, routes: config.routes.clone(), upstreams })
@@ -123,6 +124,7 @@ fn route(from: &config::Route, id: u32, places: &Places) -> Route {
         response_headers: from.response_headers.clone(),
         hedge: from.hedge,
         limits: from.limits.clone(),
+        priority: from.priority,
     }
 }
 

@@ -14,6 +14,7 @@ use tracing::level_filters::LevelFilter;
 use crate::{
     http::HeaderEdits,
     limit::RouteLimits,
+    overload::{Priority, Settings as Overload},
     route::{Hedge, Listener, Redirect, Respond, predicate::Predicates},
     rule::Rules,
     upstream::{
@@ -68,6 +69,8 @@ pub struct Config {
     pub routes: Vec<Arc<Route>>,
     /// Compiled; `None`: there are none.
     pub rules: Option<Arc<Rules>>,
+    /// When workers shed requests; `None`: never.
+    pub overload: Option<Overload>,
     /// What is probably not what was meant, in the order of the file: for the log at start.
     pub warnings: Vec<ConfigError>,
     /// How changes are taken in.
@@ -228,6 +231,8 @@ pub struct Route {
     pub hedge: Option<Hedge>,
     /// How much it takes; `None`: anything.
     pub limits: Option<Box<RouteLimits>>,
+    /// When its requests are shed by an overloaded worker.
+    pub priority: Priority,
     /// What was written, as JSON.
     pub written: Arc<str>,
 }
@@ -276,7 +281,7 @@ impl std::fmt::Display for Driver {
 impl Config {
     /// All but its routes and upstreams.
     pub(super) fn without_objects(&self) -> Config {
-        let Config { runtime, admin, etcd, log, access_log, control, rules, warnings, written, .. } = self;
+        let Config { runtime, admin, etcd, log, access_log, control, rules, overload, .. } = self;
         Config {
             runtime: runtime.clone(),
             admin: admin.clone(),
@@ -288,9 +293,10 @@ impl Config {
             upstreams: Vec::new(),
             routes: Vec::new(),
             rules: rules.clone(),
-            warnings: warnings.clone(),
+            overload: *overload,
+            warnings: self.warnings.clone(),
             control: control.clone(),
-            written: Arc::clone(written),
+            written: Arc::clone(&self.written),
         }
     }
 

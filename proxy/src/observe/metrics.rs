@@ -160,6 +160,9 @@ metrics! {
             connections_refused [reason "listener_full"], connections_refused_client [reason "client_limit"],
         }
         Counter Sum One "ringlane_accept_errors_total" "Failures to accept, such as no free descriptor." { accept_errors }
+        Counter Sum One "ringlane_descriptor_shortages_total" "Times that no descriptor was free, by what it was for." {
+            descriptors_short_client [wanted_for "client"], descriptors_short_upstream [wanted_for "upstream"],
+        }
         Counter Sum One "ringlane_connection_panics_total"
             "Connections ended by a fault of the proxy; each is logged." { connection_panics }
 
@@ -176,7 +179,13 @@ metrics! {
             refused_not_found [reason "not_found"], refused_denied [reason "denied"], refused_dropped [reason "dropped"],
             refused_rate_limited [reason "rate_limit"], refused_client_busy [reason "client_limit"],
             refused_route_busy [reason "route_limit"],
+            refused_overloaded [reason "overloaded"], refused_no_descriptor [reason "no_descriptor"],
         }
+        Counter Sum One "ringlane_requests_shed_total" "Requests answered 503 by an overloaded worker, by priority of the route." {
+            shed_low [priority "low"], shed_normal [priority "normal"], shed_high [priority "high"],
+        }
+        Gauge Each One "ringlane_overload_level"
+            "Percent of its requests that a worker sheds, because it has more to do than it can." { overload_level }
         Counter Sum One "ringlane_client_bytes_total" "Bytes of requests read from and of responses written to clients." {
             client_bytes_in [direction "in"], client_bytes_out [direction "out"],
         }
@@ -208,9 +217,9 @@ metrics! {
             upstream_connections_busy [state "busy"], upstream_connections_idle [state "idle"],
         }
         Counter Sum One "ringlane_upstream_idle_dropped_total"
-            "Idle upstream connections dropped, by what was seen on them." {
+            "Idle upstream connections dropped, by why: what was seen on them, age, or a descriptor that was needed." {
             upstream_idle_closed [reason "closed_by_upstream"], upstream_idle_unasked [reason "unasked_bytes"],
-            upstream_idle_expired [reason "expired"],
+            upstream_idle_expired [reason "expired"], upstream_idle_given_up [reason "descriptor_needed"],
         }
         Counter Sum One "ringlane_upstream_cuts_total" "Responses that the upstream cut short." { upstream_cuts }
         Counter Sum One "ringlane_upstream_malformed_total"

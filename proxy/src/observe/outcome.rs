@@ -68,6 +68,8 @@ pub enum Termination {
     Dropped,
     /// No route.
     NotFound,
+    /// Shed, because its worker had more to do than it could.
+    Overloaded,
     /// No connection free and no place in the queue.
     QueueFull,
     /// No connection became free in time.
@@ -80,6 +82,8 @@ pub enum Termination {
     CircuitOpen,
     /// As many requests were under way to the upstream as may be.
     UpstreamFull,
+    /// No descriptor was free for a connection to the upstream.
+    OutOfDescriptors,
     /// No endpoint took the connection.
     ConnectFailed,
     /// No endpoint took the connection in time.
@@ -127,8 +131,10 @@ pub const TERMINATIONS: &[(Termination, &str)] = &[
     (Termination::Denied, "a rule denied it"),
     (Termination::Dropped, "a rule had the connection closed without an answer"),
     (Termination::NotFound, "no route matched (404)"),
+    (Termination::Overloaded, "shed by an overloaded worker (503)"),
     (Termination::QueueFull, "all upstream connections busy and the queue full (503)"),
     (Termination::QueueTimeout, "no upstream connection became free in time (503)"),
+    (Termination::OutOfDescriptors, "no descriptor was free for a connection to the upstream (503)"),
     (Termination::RequestTimeout, "the time for the whole request ran out (504)"),
     (Termination::Draining, "cut because the process was ending"),
     (Termination::ProxyFault, "a fault of the proxy: its connection was closed"),
@@ -175,8 +181,10 @@ impl Termination {
             Self::Denied => "PR",
             Self::Dropped => "PS",
             Self::NotFound => "PN",
+            Self::Overloaded => "PO",
             Self::QueueFull => "PF",
             Self::QueueTimeout => "PQ",
+            Self::OutOfDescriptors => "PE",
             Self::RequestTimeout => "PT",
             Self::Draining => "PD",
             Self::ProxyFault => "PX",

@@ -5,6 +5,7 @@ use std::{marker::PhantomData, mem, sync::Arc, time::Duration};
 use super::{
     access_log::AccessLogHandle,
     board::{Answering, Slot},
+    flow::UpstreamFlow,
     histogram::Histograms,
     metrics::Counters,
     outcome::{ClientWait, Outcome, Refusal, Termination, UpstreamWait},
@@ -52,6 +53,7 @@ impl Recorder {
             &counters.queue_length,
             &counters.tunnels_active,
             &counters.tick_lag_max_us,
+            &counters.overload_level,
         ] {
             gauge.set(0);
         }
@@ -112,9 +114,10 @@ impl Recorder {
         self.histograms.tags.count(name);
     }
 
-    /// Every tick of the worker: answers the board, hands over log lines that are old enough.
-    pub fn tick(&mut self) {
-        self.serve_board();
+    /// Every tick of the worker: answers the board, hands over log lines that are old enough. `flows`, asked only where
+    /// somebody asks the board, says what the worker's upstreams have had to do.
+    pub fn tick(&mut self, flows: impl FnOnce() -> Vec<UpstreamFlow>) {
+        self.answering.serve(&self.slot, &self.histograms, flows);
         if let Some(log) = &mut self.log {
             log.tick(self.slot.counters());
         }
@@ -132,10 +135,10 @@ impl Recorder {
         self.slot.counters().tick_lag_max_us.set(self.lag.now_us.max(self.lag.before_us));
     }
 
-    /// Copies the histograms out when somebody asks for them; one relaxed load when not. `tick` calls it.
+    /// Copies the histograms out when somebody asks for them; one relaxed load when not. `tick` does the same.
     #[inline]
     pub fn serve_board(&mut self) {
-        self.answering.serve(&self.slot, &self.histograms);
+        self.answering.serve(&self.slot, &self.histograms, Vec::new);
     }
 
     /// Gives up the histograms of routes that are not there any more. False: not now, an answer to the board is under
@@ -189,6 +192,8 @@ fn count_termination(counters: &Counters, termination: Termination) {
         Termination::RouteBusy => &counters.refused_route_busy,
         Termination::Denied => &counters.refused_denied,
         Termination::Dropped => &counters.refused_dropped,
+        Termination::Overloaded => &counters.refused_overloaded,
+        Termination::OutOfDescriptors => &counters.refused_no_descriptor,
         Termination::QueueFull => &counters.queue_full,
         Termination::QueueTimeout => &counters.timeouts_queue,
         Termination::NoEndpoint => &counters.upstream_no_endpoint,

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     http::{HeaderEdits, RequestHead},
     limit::RouteLimits,
+    overload::{Priority, Settings as Overload},
     rule::Rules,
     upstream::Upstream,
 };
@@ -37,6 +38,8 @@ pub struct Route {
     pub hedge: Option<Hedge>,
     /// How much it takes; `None`: anything.
     pub limits: Option<Box<RouteLimits>>,
+    /// When its requests are shed by an overloaded worker.
+    pub priority: Priority,
 }
 
 /// Whoever has a request's fields as a map, perhaps made only when asked for.
@@ -100,6 +103,8 @@ pub struct RouteTable {
     pub splits: Arc<[Shares]>,
     /// What is asked of a request before it is routed; `None`: nothing.
     pub rules: Option<Arc<Rules>>,
+    /// When workers shed requests; `None`: never.
+    pub overload: Option<Overload>,
     /// Where `select` looks.
     pub(super) index: Index,
 }

@@ -11,7 +11,7 @@ use crate::{
     observe::ClientWait,
 };
 
-/// How long a client that waits for a place is told to stay away.
+/// How long a client that there is no place for is told to stay away.
 const RETRY_AFTER_SECONDS: u32 = 1;
 /// The field that tells clients how often their request was sent upstream.
 pub const ATTEMPTS: &str = "X-Ringlane-Attempts";
@@ -39,7 +39,9 @@ pub fn status(failure: Failure) -> StatusCode {
         Failure::RateLimited { .. } | Failure::ClientBusy | Failure::ClientFull => {
             StatusCode::TOO_MANY_REQUESTS
         }
-        Failure::NoEndpoints
+        Failure::Overloaded
+        | Failure::OutOfDescriptors
+        | Failure::NoEndpoints
         | Failure::Unhealthy
         | Failure::CircuitOpen(_)
         | Failure::UpstreamFull

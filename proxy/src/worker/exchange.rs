@@ -10,7 +10,8 @@ use super::{
     connection::{Client, drain, linger},
     forward::{self, Forward, Reply},
     limited::{self, Held},
-    local,
+    local, overload,
+    pool::UnderWay,
     rules::{self, Said},
 };
 use crate::{
@@ -29,6 +30,8 @@ use crate::{
 
 /// What is known of an exchange so far: filled in on the way, read once at its end.
 pub struct Progress {
+    /// When its first byte was read.
+    pub started: Instant,
     /// The endpoint that was tried last.
     pub endpoint: Option<Rc<str>>,
     /// The status that the client was sent; 0: none yet.
@@ -69,6 +72,8 @@ struct Chosen<'t> {
     route: Option<&'t Route>,
     upstream: Option<&'t Upstream>,
     held: Held<'t>,
+    /// Among the upstream's exchanges.
+    under_way: Option<UnderWay<'t>>,
 }
 
 /// Keeps the gauge of exchanges right and the record complete, however one ends.
@@ -104,6 +109,7 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
         paces.begin(head.expects_continue);
     }
     let mut progress = Progress {
+        started,
         endpoint: None,
         status: 0,
         request_bytes: head.raw.len() as u64,
@@ -137,10 +143,9 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
             (after, failure.termination())
         }
     };
-    record(client, head, &chosen, &mut progress, termination, started);
+    record(client, head, chosen, &mut progress, termination);
     active.recorded = true;
     drop(active);
-    drop(chosen);
     match after {
         After::Keep => true,
         After::Drain => Box::pin(drain(client, buf, &mut reader)).await.is_ok(),
@@ -216,9 +221,11 @@ async fn run<'t>(
             return Box::pin(local::respond(client, buf, head, reader, progress, how)).await.map(Reply::sent);
         }
     };
+    overload::admit(client, head, route.priority)?;
     let pool = adopted.pool(place).ok_or(Failure::NoEndpoints)?;
     let upstream = adopted.table.upstream(place).ok_or(Failure::NoEndpoints)?;
     chosen.upstream = Some(upstream);
+    chosen.under_way = Some(pool.flow().begin(progress.started));
     let forward = Forward::new(client, head, selected, pool, upstream);
     let permit = pool.admit(upstream.breaker.as_ref())?;
     let result = forward::forward(&forward, buf, reader, progress).await;
@@ -282,13 +289,16 @@ async fn fail(
 fn record(
     client: &Client,
     head: &RequestHead,
-    chosen: &Chosen<'_>,
+    chosen: Chosen<'_>,
     progress: &mut Progress,
     termination: Termination,
-    started: Instant,
 ) {
     let worker = &client.worker;
-    let total_us = worker.now().duration_since(started).as_micros() as u64;
+    let now = worker.now();
+    if let Some(under_way) = chosen.under_way {
+        under_way.end(now);
+    }
+    let total_us = now.duration_since(progress.started).as_micros() as u64;
     let phases = &mut progress.phases;
     phases.total_us = total_us;
     let waits = phases.queue_us + phases.connect_us + phases.first_byte_us + progress.waited_us;

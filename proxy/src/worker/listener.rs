@@ -18,6 +18,7 @@ use super::{
     caught::caught,
     connection::{self, Client},
     deadline::{Rest, Timer},
+    descriptors::{self, Wanted},
     doors::Door,
     socket::{Socket, peer_text},
 };
@@ -112,14 +113,13 @@ pub fn start(worker: &Rc<Worker>, door: Rc<Door>, registered: Registered) {
 /// What came of one round of accepting.
 struct Round {
     taken: usize,
-    /// Somebody waits who can't be taken now.
-    stuck: bool,
+    /// Somebody waits who can't be taken now, and is to be tried again after this.
+    stuck: Option<Duration>,
 }
 
 async fn accept(worker: &Rc<Worker>, door: &Rc<Door>, registered: Registered) {
     let Registered { raw, polled, last_wait } = registered;
     let timer = worker.deadlines.timer_at(door.number);
-    let mut complained = None;
     // Taken since the last SYN. A queue holds no more than this, so a socket that goes on getting clients, because its
     // filter has no effect, does not keep the loop.
     let mut last_taken = 0;
@@ -127,9 +127,9 @@ async fn accept(worker: &Rc<Worker>, door: &Rc<Door>, registered: Registered) {
     loop {
         // At the end, whoever waits is taken without another wait.
         if !(full && door.is_leaving()) {
-            wait_for_client(worker, door, (&timer, &polled), &mut complained).await;
+            wait_for_client(worker, door, (&timer, &polled)).await;
         }
-        let Round { taken, stuck } = take_clients(worker, door, raw, &mut complained);
+        let Round { taken, stuck } = take_clients(worker, door, raw);
         full = taken == ACCEPT_BATCH;
         let waited = |left| worker.now().duration_since(left) >= last_wait;
         let ending = worker.draining() || door.left().is_some_and(waited);
@@ -144,11 +144,11 @@ async fn accept(worker: &Rc<Worker>, door: &Rc<Door>, registered: Registered) {
             return;
         }
         // Of a door that is given up, the control thread closes the socket, when all workers have taken who had come.
-        if door.is_forgotten() || (ending && all && !stuck) {
+        if door.is_forgotten() || (ending && all && stuck.is_none()) {
             return;
         }
-        if stuck {
-            monoio::time::sleep(ACCEPT_PAUSE).await;
+        if let Some(pause) = stuck {
+            monoio::time::sleep(pause).await;
         } else if full || taken == 0 {
             // More may wait, or nobody: another worker that shares the socket was faster, or has ended it and this one
             // has not heard of it yet. The poll says so at once, but other tasks run first.
@@ -162,29 +162,23 @@ async fn wait_for_client(
     worker: &Rc<Worker>,
     door: &Door,
     (timer, polled): (&Timer, &monoio::net::TcpListener),
-    complained: &mut Option<std::time::Instant>,
 ) {
     if door.is_leaving() {
         return monoio::time::sleep(TICK).await;
     }
     if let Ok(Err(error)) = timer.rest_within(Rest::Next, FOR_EVER, polled.readable(false)).await {
         // Without a pause this loop would spin. It asks the socket itself meanwhile.
-        complain(worker, &door.listener(), &error, complained);
+        complain(worker, &door.listener(), &error);
         monoio::time::sleep(ACCEPT_PAUSE).await;
     }
 }
 
 /// Takes those who wait, at most so many that others have their turn.
-fn take_clients(
-    worker: &Rc<Worker>,
-    door: &Rc<Door>,
-    raw: RawFd,
-    complained: &mut Option<std::time::Instant>,
-) -> Round {
+fn take_clients(worker: &Rc<Worker>, door: &Rc<Door>, raw: RawFd) -> Round {
     let mut taken = 0;
     let stuck = loop {
         if taken == ACCEPT_BATCH {
-            break false;
+            break None;
         }
         match accept_one(raw, worker.epoll) {
             Ok((fd, peer)) => {
@@ -192,14 +186,16 @@ fn take_clients(
                 welcome(worker, door, (fd, peer));
             }
             Err(error) => match error.raw_os_error() {
-                Some(libc::EAGAIN) => break false,
+                Some(libc::EAGAIN) => break None,
                 // The client left while it waited, or its network failed: the next one may be fine.
                 // Asked for a descriptor first, the kernel does not say that nobody is there to take it.
-                Some(libc::EMFILE | libc::ENFILE) if !somebody_waits(raw) => break false,
+                Some(libc::EMFILE | libc::ENFILE) if !somebody_waits(raw) => break None,
                 Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO | libc::EPERM | libc::ENETDOWN) => {}
                 _ => {
-                    complain(worker, &door.listener(), &error, complained);
-                    break true;
+                    complain(worker, &door.listener(), &error);
+                    let room =
+                        descriptors::are_short(&error) && descriptors::make_room(worker, Wanted::Client);
+                    break Some(if room { TICK } else { ACCEPT_PAUSE });
                 }
             },
         }
@@ -226,11 +222,9 @@ fn somebody_waits(listener: i32) -> bool {
     unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
 }
 
-fn complain(worker: &Worker, listener: &Listener, error: &io::Error, last: &mut Option<std::time::Instant>) {
+fn complain(worker: &Worker, listener: &Listener, error: &io::Error) {
     worker.counters().accept_errors.inc();
-    let now = worker.now();
-    if last.is_none_or(|last| now.duration_since(last) > Duration::from_secs(1)) {
-        *last = Some(now);
+    if descriptors::may_say(worker.now()) {
         tracing::warn!(listener = %listener.name, %error, "can't accept; trying again every 100 ms");
     }
 }

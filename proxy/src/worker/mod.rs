@@ -17,6 +17,7 @@ mod buffers;
 mod caught;
 mod connection;
 mod deadline;
+mod descriptors;
 mod doors;
 mod exchange;
 mod forward;
@@ -28,6 +29,7 @@ mod local;
 pub mod measure;
 mod orders;
 mod pace;
+mod overload;
 mod peer;
 mod pool;
 mod relay;
@@ -54,6 +56,7 @@ use self::{
     doors::Doors,
     forward::Hedges,
     listener::Registered,
+    overload::Load,
     pool::Bell,
     splice::Pipes,
 };
@@ -103,6 +106,7 @@ pub struct Worker {
     recorder: RefCell<Recorder>,
     rules: rules::Memory,
     limiter: limited::Limiter,
+    load: Load,
     adopted: RefCell<Rc<Adopted>>,
     pools: RefCell<Pools>,
     splits: Splits,
@@ -138,6 +142,7 @@ impl Worker {
             pipes: Pipes::default(),
             recorder: RefCell::new(recorder),
             rules: rules::Memory::default(),
+            load: Load::default(),
             adopted: RefCell::new(Rc::new(adopted)),
             pools: RefCell::new(pools),
             splits: Splits::default(),
@@ -239,18 +244,24 @@ impl Worker {
         let mut last = Instant::now();
         let mut expired = last;
         loop {
+            let armed = Instant::now();
             monoio::time::sleep(TICK).await;
             let now = Instant::now();
+            let waited = now.duration_since(armed);
             let passed = now.duration_since(last);
             let ticks = (passed.as_nanos() / TICK.as_nanos()).max(1) as u32;
             last += TICK * ticks;
             // Before the order to drain is heard, so that a socket that has just come is drained as well.
             doors::keep(&self);
-            self.tick(ticks, passed.saturating_sub(TICK));
+            self.tick(ticks, waited.saturating_sub(TICK));
+            self.watch_load(waited, now);
             if now.duration_since(expired) >= EXPIRE_EVERY {
                 expired = now;
                 let counters = self.counters();
-                self.pools.borrow().iter().for_each(|pool| pool.expire(counters, now));
+                for pool in self.pools.borrow().iter() {
+                    pool.expire(counters, now);
+                    pool.flow().turn(now);
+                }
                 if self.rested.take() > 0 {
                     give_memory_back();
                 }
@@ -285,7 +296,7 @@ impl Worker {
         self.gauges();
         let mut recorder = self.recorder.borrow_mut();
         recorder.note_lag(late);
-        recorder.tick();
+        recorder.tick(|| self.adopted.borrow().flows(self.now()));
     }
 
     /// Gives up what is recorded of routes that the table no longer has.

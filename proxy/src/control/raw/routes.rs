@@ -7,13 +7,17 @@ use super::{
     retries::Hedge,
     limits::{RateLimit, UNDER_WAY_MAX},
     quantity::size,
+    overload::PRIORITY,
     section::{section, table},
     spec::{Item, List, Map, MapEntry, OneOrMore, count, off_or},
     text::{
         ANY, HEADER_NAME, HEADER_VALUE, HOST, METHOD, NAME, NEW_HOST, NEW_PATH, PATH, PATH_PREFIX, PATH_REGEX,
     },
 };
-use crate::route::{host::HostPattern, path::PathPattern, predicate::ValuePattern};
+use crate::{
+    overload::Priority,
+    route::{host::HostPattern, path::PathPattern, predicate::ValuePattern},
+};
 
 /// Weight of one side of a split.
 const SPLIT_WEIGHT_MAX: u64 = 1_000_000;
@@ -49,6 +53,8 @@ section! {
         max_requests_per_client: Option<u64>, default("off"), off_or(count(1, UNDER_WAY_MAX));
         /// A request's body; beyond it 413. The listener's limit holds as well. "off": no limit.
         request_body_bytes: Option<u64>, default("off"), off_or(size(0, 1 << 50));
+        /// When its requests are shed by an overloaded worker: "low" first, "high" last. See [overload].
+        priority: Priority, default("normal"), PRIORITY;
     }
 }
 

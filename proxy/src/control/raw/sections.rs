@@ -11,6 +11,7 @@ use super::{
     etcd::Etcd,
     health::{Breaker, Ejection, HealthChecks, WHEN_UNHEALTHY},
     limits::UNDER_WAY_MAX,
+    overload::Overload,
     quantity::{size, time, time_from},
     retries::Retries,
     routes::Route,
@@ -45,6 +46,8 @@ section! {
         shutdown: Shutdown, default({}), table::<Shutdown>();
         /// How changes are taken in while the process runs.
         control: Control, default({}), table::<Control>();
+        /// When workers turn requests away because they have more to do than they can.
+        overload: Overload, default({}), table::<Overload>();
         /// More files with upstreams and routes, read in the order of their names: paths from this file's folder
         /// on, with * and ?, as "routes.d/*.toml". One that is bad is reported and its last good version stays.
         include: Vec<Item<String>>, default([]), List(ANY);

@@ -25,7 +25,7 @@ fn keys_that_are_unknown_or_missing() {
     check(
         &format!("colour = \"red\"\n{AROUND}"),
         &[
-            "1:1 colour: unknown key | the keys here are runtime, admin, etcd, log, access_log, shutdown, control, include, listeners, upstreams, routes, rules",
+            "1:1 colour: unknown key | the keys here are runtime, admin, etcd, log, access_log, shutdown, control, overload, include, listeners, upstreams, routes, rules",
         ],
     );
     check(

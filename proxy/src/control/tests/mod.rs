@@ -4,6 +4,7 @@ mod desired;
 mod errors;
 mod errors_of_health;
 mod errors_of_limits;
+mod errors_of_overload;
 mod errors_of_routes;
 mod errors_of_rules;
 mod etcd;

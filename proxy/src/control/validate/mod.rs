@@ -10,6 +10,7 @@ mod limits;
 mod listeners;
 mod matches;
 mod retries;
+mod overload;
 pub(crate) mod routes;
 mod rules;
 pub(crate) mod upstreams;
@@ -115,6 +116,7 @@ pub(crate) fn validate(
         routes: routes?,
         control: control(root)?,
         rules: rules?,
+        overload: overload::validate(root)?,
         warnings: Vec::new(),
         written: "{}".into(),
     })

@@ -125,6 +125,7 @@ pub(crate) fn route(
         response_headers: response_headers?,
         hedge: hedge?,
         limits: limits?,
+        priority: raw.priority.value?,
         written,
     })
 }
@@ -161,8 +162,11 @@ fn check_rewrite(raw: &Raw, findings: &mut Findings) {
     if let Some((action, _)) = answers.into_iter().find(|(_, given)| *given && !forwards) {
         let fields = [("rewrite", raw.rewrite.given, raw.rewrite.place)];
         let headers = [("request_headers", raw.request_headers.given, raw.request_headers.place)];
-        let hedge = [("hedge", raw.hedge.given, raw.hedge.place)];
-        for (key, given, place) in fields.into_iter().chain(headers).chain(hedge) {
+        let more = [
+            ("hedge", raw.hedge.given, raw.hedge.place),
+            ("priority", raw.priority.given, raw.priority.place),
+        ];
+        for (key, given, place) in fields.into_iter().chain(headers).chain(more) {
             if given {
                 let made = findings.error(place, format!("`{key}` has no effect beside `{action}`"));
                 made.hint("no request is forwarded: leave it out");

@@ -97,7 +97,7 @@ fn workers_answer_on_their_ticks_and_are_added_up() {
                 }
                 ready.wait();
                 while !stop.load(Ordering::Acquire) {
-                    recorder.tick();
+                    recorder.tick(Vec::new);
                     thread::sleep(Duration::from_millis(1));
                 }
             });
@@ -135,7 +135,7 @@ fn a_worker_that_does_not_tick_is_silent_and_one_that_never_was_is_not() {
     assert_eq!(collected.silent, [0]);
     assert!(collected.snapshots.is_empty());
     // The answer to an asking that was given up does not stay behind once somebody asks again.
-    recorder.tick();
+    recorder.tick(Vec::new);
     assert_eq!(board.collect_blocking(Duration::from_millis(20)).silent, [0]);
 }
 
@@ -170,9 +170,9 @@ fn routes_that_are_gone_are_given_up_but_not_under_an_answer() {
     }
     // Asked, it copies some of them on each tick.
     assert_eq!(board.collect_blocking(Duration::ZERO).silent, [0]);
-    recorder.tick();
+    recorder.tick(Vec::new);
     assert!(!recorder.keep_routes(|_| false));
-    (0..10).for_each(|_| recorder.tick());
+    (0..10).for_each(|_| recorder.tick(Vec::new));
     assert!(recorder.keep_routes(|id| id == 7));
     drop(recorder);
     let merged = board.collect_blocking(Duration::ZERO).merge();
@@ -188,11 +188,11 @@ fn the_worst_lag_is_forgotten_after_two_spans() {
     recorder.note_lag(Duration::from_micros(300));
     recorder.note_lag(Duration::from_micros(20));
     assert_eq!(shown.counters().tick_lag_max_us.get(), 300);
-    (0..LAG_SPAN_TICKS).for_each(|_| recorder.tick());
+    (0..LAG_SPAN_TICKS).for_each(|_| recorder.tick(Vec::new));
     recorder.note_lag(Duration::from_micros(40));
     assert_eq!(shown.counters().tick_lag_max_us.get(), 300);
-    (0..LAG_SPAN_TICKS).for_each(|_| recorder.tick());
+    (0..LAG_SPAN_TICKS).for_each(|_| recorder.tick(Vec::new));
     assert_eq!(shown.counters().tick_lag_max_us.get(), 40);
-    (0..LAG_SPAN_TICKS).for_each(|_| recorder.tick());
+    (0..LAG_SPAN_TICKS).for_each(|_| recorder.tick(Vec::new));
     assert_eq!(shown.counters().tick_lag_max_us.get(), 0);
 }

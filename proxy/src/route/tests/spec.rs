@@ -106,6 +106,7 @@ pub(super) fn route(id: usize, predicates: Predicates) -> Route {
         response_headers: Default::default(),
         hedge: None,
         limits: None,
+        priority: Default::default(),
     }
 }
 

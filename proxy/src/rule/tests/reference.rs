@@ -87,6 +87,7 @@ fn holds(condition: &Condition, asked: &Asked) -> bool {
         response_headers: Default::default(),
         hedge: None,
         limits: None,
+        priority: Default::default(),
     };
     let built = Built::new(1, vec![route], Vec::new(), Vec::new()).expect("one route");
     let table = built.table();

@@ -117,6 +117,19 @@ impl Pool {
         true
     }
 
+    /// Since when the connection has been idle that has been so for longest.
+    pub fn idle_longest(&self) -> Option<Instant> {
+        let endpoints = self.endpoints.borrow();
+        endpoints.iter().filter_map(|state| Some(state.idle.borrow().front()?.idle_since)).min()
+    }
+
+    /// Closes it: its descriptor is needed elsewhere.
+    pub fn give_up_longest_idle(&self) {
+        if self.evict_idle() {
+            self.grant();
+        }
+    }
+
     /// Drops idle connections that have died, where an alarm was rung.
     pub fn sweep(&self, counters: &Counters) {
         for state in self.endpoints.borrow().iter() {

@@ -6,6 +6,7 @@
 //! dropped as soon as either happens.
 
 mod admission;
+mod flow;
 mod idle;
 mod lease;
 mod line;
@@ -23,6 +24,7 @@ use std::{
 };
 
 pub use self::{
+    flow::{Flow, UnderWay},
     idle::Bell,
     lease::Lease,
     line::client_left,
@@ -33,9 +35,15 @@ use self::{
     idle::{Alarm, Connection},
     line::Waiter,
 };
-use super::{Worker, deadline::Timer, socket::Socket};
+use super::{
+    Worker,
+    deadline::Timer,
+    descriptors::{self, Wanted},
+    socket::Socket,
+};
 use crate::{
     error::Failure,
+    limits::TICK,
     upstream::{
         Address, PoolLimits, Upstream, UpstreamTimeouts,
         budget::Budget,
@@ -91,6 +99,7 @@ pub struct Pool {
     /// Requests under way, where somebody counts them, and how many may be.
     requests: Cell<u32>,
     requests_max: Cell<u32>,
+    flow: Flow,
 }
 
 impl Pool {
@@ -113,6 +122,7 @@ impl Pool {
             counted: Cell::new(false),
             requests: Cell::new(0),
             requests_max: Cell::new(u32::MAX),
+            flow: Flow::new(Instant::now()),
         });
         pool.update(upstream, bell, index, workers);
         pool
@@ -184,10 +194,19 @@ impl Pool {
                 }
                 if self.open.get() < self.open_max.get() || self.evict_idle() {
                     match Box::pin(self.connect(worker, endpoint, tried, timer)).await {
+                        // That is no endpoint's fault. Who has a connection will give it back.
+                        Err(Failure::OutOfDescriptors) if self.open.get() > 0 => {
+                            Box::pin(self.wait_in_line(worker, tried, timer, client)).await?;
+                            granted = true;
+                        }
                         // Another endpoint may do: `pick` ends this when there is none.
-                        Err(_) if tried.goes_on() && !timer.cap_passed() => continue,
+                        Err(failure)
+                            if failure != Failure::OutOfDescriptors
+                                && tried.goes_on()
+                                && !timer.cap_passed() => {}
                         result => return result,
                     }
+                    continue;
                 }
             }
             turn = Some(endpoint);
@@ -210,7 +229,13 @@ impl Pool {
         let started = Instant::now();
         let wait = tried.connect_within(self.settings.borrow().timeouts.connect);
         worker.counters().upstream_connects.inc();
-        let result = timer.within(wait, Socket::connect(&lease.endpoint.address, worker.epoll)).await;
+        let connect = || timer.within(wait, Socket::connect(&lease.endpoint.address, worker.epoll));
+        let is_short = |result: &_| matches!(result, Ok(Err(error)) if descriptors::are_short(error));
+        let mut result = connect().await;
+        if is_short(&result) && descriptors::make_room(worker, Wanted::Upstream) {
+            monoio::time::sleep(TICK).await;
+            result = connect().await;
+        }
         let now = Instant::now();
         tried.connect_us += now.duration_since(started).as_micros() as u64;
         match result {
@@ -218,6 +243,13 @@ impl Pool {
                 lease.connection =
                     Some(Connection { socket: Rc::new(socket), born: now, idle_since: now, requests: 0 });
                 Ok(lease)
+            }
+            Ok(Err(error)) if descriptors::are_short(&error) => {
+                worker.counters().upstream_connect_failures.inc();
+                if descriptors::may_say(now) {
+                    tracing::warn!(endpoint = %lease.endpoint.label, %error, "can't connect to an upstream");
+                }
+                Err(Failure::OutOfDescriptors)
             }
             Ok(Err(error)) => {
                 tracing::debug!(endpoint = %lease.endpoint.label, %error, "connect failed");
@@ -248,6 +280,11 @@ impl Pool {
         state.removed.set(true);
         let gone = state.idle.take();
         self.closed(gone.len() as u32, true);
+    }
+
+    /// How many exchanges it has had, and at a time.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
     }
 
     /// Connections open, idle ones among them, and requests in line, for the gauges.
