@@ -11,7 +11,7 @@ use super::{
     body::{BodyReader, Framing},
     connection::Client,
     exchange::{Progress, keeps_open},
-    pool::{Lease, Pool, Tried},
+    pool::{Ended, Lease, Pool, Tried},
     relay::{self, Piece},
     response::final_head,
     socket::{Socket, WriteError},
@@ -70,13 +70,28 @@ pub async fn forward(
         progress.endpoint = lease.as_ref().map(|lease| Rc::clone(lease.label()));
         progress.attempts += 1;
         let reused = lease.as_ref().is_some_and(|lease| lease.reused);
-        match attempt(this, &mut lease, buf, reader, progress).await {
+        let endpoint = lease.as_ref().map(|lease| Rc::clone(lease.endpoint()));
+        let result = attempt(this, &mut lease, buf, reader, progress).await;
+        if let Some(endpoint) = &endpoint {
+            this.pool.note(endpoint, ended(&result, progress));
+        }
+        match result {
             Err(Failure::UpstreamClosed) if reused && repeatable && !fresh => {
                 worker.counters().upstream_retries.inc();
                 fresh = true;
             }
             result => return result,
         }
+    }
+}
+
+/// What a try says of its endpoint. One that has answered has, whatever the client made of it.
+fn ended(result: &Result<Reply, Failure>, progress: &Progress) -> Ended {
+    let answered = Ended::Answered { status: progress.status, first_byte_us: progress.phases.first_byte_us };
+    match result {
+        Ok(_) => answered,
+        Err(Failure::ClientGone | Failure::ClientSlow(_)) if progress.status != 0 => answered,
+        Err(failure) => Ended::Failed(*failure),
     }
 }
 

@@ -26,6 +26,7 @@ mod local;
 #[doc(hidden)]
 pub mod measure;
 mod orders;
+mod peer;
 mod pool;
 mod relay;
 mod response;

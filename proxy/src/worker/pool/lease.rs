@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{EndpointState, Pool, Tried, idle::Connection};
+use super::{Ended, EndpointState, Pool, Tried, idle::Connection};
 use crate::{
     error::Failure,
     worker::{Worker, socket::Socket},
@@ -24,6 +24,11 @@ impl Lease {
         self.connection.as_ref().map(|connection| Rc::clone(&connection.socket))
     }
 
+    /// The endpoint.
+    pub fn endpoint(&self) -> &Rc<EndpointState> {
+        &self.endpoint
+    }
+
     /// The endpoint, as text.
     pub fn label(&self) -> &Rc<str> {
         &self.endpoint.label
@@ -32,6 +37,7 @@ impl Lease {
     pub(super) fn refused(self, worker: &Worker, tried: &mut Tried, failure: Failure) -> Failure {
         worker.counters().upstream_connect_failures.inc();
         tried.failed(&self.endpoint, failure);
+        self.pool.note(&self.endpoint, Ended::Failed(failure));
         failure
     }
 

@@ -9,6 +9,7 @@ mod idle;
 mod lease;
 mod line;
 mod pick;
+mod tries;
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,7 +19,7 @@ use std::{
     time::Instant,
 };
 
-pub use self::{idle::Bell, lease::Lease, line::client_left};
+pub use self::{idle::Bell, lease::Lease, line::client_left, tries::Ended};
 use self::{
     idle::{Alarm, Connection},
     line::Waiter,
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// What outlives a table for one endpoint.
-struct EndpointState {
+pub struct EndpointState {
     id: u32,
     address: Address,
     /// Its address as text.
