@@ -19,10 +19,10 @@
 //! mistakes.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod chaos;
 pub mod cli;
 mod client;
 pub mod cpu;
-pub mod chaos;
 pub mod echo;
 pub mod fault;
 pub mod faults;

@@ -147,9 +147,8 @@ impl Behaviour {
             "read_bytes_per_second": self.read_bytes_per_second,
             "seed": self.seed,
         });
-        let is_set = |value: &Value| {
-            !value.is_null() && value.as_f64() != Some(0.0) && value != &Value::Bool(false)
-        };
+        let is_set =
+            |value: &Value| !value.is_null() && value.as_f64() != Some(0.0) && value != &Value::Bool(false);
         match all {
             Value::Object(map) => map.into_iter().filter(|(_, value)| is_set(value)).collect(),
             other => other,

@@ -63,7 +63,9 @@ pub(super) fn run(args: &FaultsArgs, plant: &Plant<'_>, mut environment: Environ
         }
         None => None,
     };
-    for (_, info) in [Some(&none), Some(&all), before.as_ref()].into_iter().flatten().filter_map(|it| it.admin.as_ref()) {
+    for (_, info) in
+        [Some(&none), Some(&all), before.as_ref()].into_iter().flatten().filter_map(|it| it.admin.as_ref())
+    {
         environment.drivers = vec![("ringlane".into(), info.driver.clone())];
         environment.debug_build |= release::is_debug(&info.build);
     }
@@ -121,12 +123,8 @@ fn floor(plant: &Plant<'_>, site: &Site) -> Result<(Process, SocketAddr)> {
 
 /// Those that have a meaning, round by round.
 fn ratios(contenders: &[Contender]) -> Vec<Ratio> {
-    let pairs = [
-        (ALL, NONE, Some(ALL_MAX)),
-        (NONE, BEFORE, Some(NONE_MAX)),
-        (NONE, FLOOR, None),
-        (ALL, FLOOR, None),
-    ];
+    let pairs =
+        [(ALL, NONE, Some(ALL_MAX)), (NONE, BEFORE, Some(NONE_MAX)), (NONE, FLOOR, None), (ALL, FLOOR, None)];
     let find = |name| contenders.iter().find(|it| it.name == name);
     let ratio = |(of, to, max)| {
         let (a, b) = (find(of)?, find(to)?);

@@ -6,8 +6,8 @@ use toml::Table;
 use super::snippets::Features;
 use crate::{
     fault::{At, Result},
-    loadtest::{plans, routes::Entrance, scenario::Ask},
     load::Request,
+    loadtest::{plans, routes::Entrance, scenario::Ask},
 };
 
 const HAPROXY: &str = include_str!("../../peers/haproxy-faults.cfg");
@@ -65,8 +65,11 @@ impl Layout {
              [admin]\naddress = \"{admin}\"\n[[listeners]]\nname = \"web\"\naddress = \"{listen}\"\n"
         );
         for (index, Upstream { name, endpoints }) in self.upstreams.iter().enumerate() {
-            let matches =
-                if index == 0 { String::new() } else { format!("match = {{ path_prefix = \"{}\" }}\n", prefix(index)) };
+            let matches = if index == 0 {
+                String::new()
+            } else {
+                format!("match = {{ path_prefix = \"{}\" }}\n", prefix(index))
+            };
             // Writing to a String cannot fail.
             let _ = write!(
                 text,
@@ -75,7 +78,9 @@ impl Layout {
                  [upstreams.pool]\nidle_timeout = \"{idle}\"\n[[routes]]\nname = \"{name}\"\n{matches}upstream = \"{name}\"\n"
             );
         }
-        text.push_str("[[routes]]\nname = \"keys\"\nmatch = { path = \"/keys\" }\nrespond = { body = \"k\" }\n");
+        text.push_str(
+            "[[routes]]\nname = \"keys\"\nmatch = { path = \"/keys\" }\nrespond = { body = \"k\" }\n",
+        );
         text.parse().at("the config of Ringlane")
     }
 
@@ -136,7 +141,11 @@ mod tests {
         assert!(config["routes"][0].get("match").is_none());
         let text = layout().haproxy(listen);
         assert!(!text.replace("{{...}}", "").contains("{{"), "{text}");
-        for part in ["server hurt-2 127.0.0.1:3", "server calm-1 127.0.0.1:5", "use_backend calm if { path_beg /app-1/ }"] {
+        for part in [
+            "server hurt-2 127.0.0.1:3",
+            "server calm-1 127.0.0.1:5",
+            "use_backend calm if { path_beg /app-1/ }",
+        ] {
             assert!(text.contains(part), "{part} is missing in {text}");
         }
     }
@@ -144,7 +153,8 @@ mod tests {
     #[test]
     fn no_two_upstreams_have_an_answer_in_common() {
         let address = "127.0.0.1:1".parse().unwrap();
-        let lengths = |index| requests(index, address).into_iter().map(|it| format!("{:?}", it.expect.content));
+        let lengths =
+            |index| requests(index, address).into_iter().map(|it| format!("{:?}", it.expect.content));
         let all: Vec<_> = (0..3).flat_map(lengths).collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");
         assert!(requests(1, address).iter().all(|it| it.name.contains("/app-1/")));

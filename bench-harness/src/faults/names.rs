@@ -52,7 +52,11 @@ impl Namespace {
     /// A program in it; arguments may follow.
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(&self.unshare);
-        command.args(self.way).args(["sh", "-c", SCRIPT, "sh"]).args([&self.hosts, &self.resolv]).arg(program);
+        command
+            .args(self.way)
+            .args(["sh", "-c", SCRIPT, "sh"])
+            .args([&self.hosts, &self.resolv])
+            .arg(program);
         command
     }
 }

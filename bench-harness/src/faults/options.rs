@@ -153,9 +153,14 @@ mod tests {
 
     #[test]
     fn what_can_not_be_is_refused() {
-        for options in ["--only nothing", "--times 1s", "--times 1s,0s,1s", "--before x", "--cost --only late",
-            "--cost --rounds 0"]
-        {
+        for options in [
+            "--only nothing",
+            "--times 1s",
+            "--times 1s,0s,1s",
+            "--before x",
+            "--cost --only late",
+            "--cost --rounds 0",
+        ] {
             assert!(typed(options).is_err(), "{options}");
         }
     }

@@ -21,7 +21,9 @@ fn filled(text: &str, tables: &str) -> Result<String> {
     if names == [SLOT] {
         return Ok(filled);
     }
-    Err(Fault::new(format!("not one place for tables, `<!-- notes: {SLOT} -->` to `<!-- /notes -->`: {names:?}")))
+    Err(Fault::new(format!(
+        "not one place for tables, `<!-- notes: {SLOT} -->` to `<!-- /notes -->`: {names:?}"
+    )))
 }
 
 #[cfg(test)]

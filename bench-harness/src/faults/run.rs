@@ -140,7 +140,10 @@ impl Series {
     ) -> Result<Measured> {
         let Self { hurt, calm, counters, held, done } = self;
         // Both loads began within a few milliseconds; each has its own begin.
-        let span = |outcome: &Outcome| Span { begin: micros(outcome.began, done.begin), end: micros(outcome.began, done.end) };
+        let span = |outcome: &Outcome| Span {
+            begin: micros(outcome.began, done.begin),
+            end: micros(outcome.began, done.end),
+        };
         let fault = span(&hurt);
         let events: &[Event] = &hurt.tally.events;
         let seen = series::parts(events, fault)?;
@@ -181,8 +184,7 @@ impl Series {
 
 /// Of slots that are wholly in the fault, both ways.
 fn tries(rates: &[Vec<u64>], events: &[Event], fault: Span) -> Option<f64> {
-    let whole =
-        Span { begin: fault.begin.div_ceil(SLOT_US) * SLOT_US, end: fault.end / SLOT_US * SLOT_US };
+    let whole = Span { begin: fault.begin.div_ceil(SLOT_US) * SLOT_US, end: fault.end / SLOT_US * SLOT_US };
     let asked = events.iter().filter(|it| (whole.begin..whole.end).contains(&it.start_us)).count();
     (asked > 0).then(|| series::sum(rates, SLOT_US, whole) as f64 / asked as f64)
 }

@@ -98,7 +98,8 @@ pub(crate) fn detection(events: &[Event], fault: Span, slow_us: u64) -> Detectio
     let length = fault.end - fault.begin;
     let calm = CALM_US.min(length / CALM_SHARE);
     let next = touched.iter().skip(1).copied().chain([length]);
-    let mut gaps = [0].into_iter().chain(touched.iter().copied()).zip(touched.first().copied().into_iter().chain(next));
+    let mut gaps =
+        [0].into_iter().chain(touched.iter().copied()).zip(touched.first().copied().into_iter().chain(next));
     let detected_us = if touched.is_empty() {
         Some(0)
     } else {

@@ -100,7 +100,8 @@ pub(crate) fn features<'a>(
         fs::write(&path, toml::to_string(config).at("config as TOML")?).at(path.display())?;
         let output = Command::new(binary).args(["check", "--config"]).arg(&path).output();
         let output = output.at(format!("cannot start {}", binary.display()))?;
-        let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        let text =
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
         if output.status.success() { Ok(()) } else { Err(Fault::new(text.trim())) }
     };
     Features::find(&base, parts, accepts)
@@ -108,12 +109,19 @@ pub(crate) fn features<'a>(
 
 impl Site {
     /// Starts endpoints, so many for each upstream, and the proxy, and waits until it answers.
-    pub(crate) fn start(plant: &Plant<'_>, subject: Subject, upstreams: &[(&str, usize)], name: &str) -> Result<Self> {
+    pub(crate) fn start(
+        plant: &Plant<'_>,
+        subject: Subject,
+        upstreams: &[(&str, usize)],
+        name: &str,
+    ) -> Result<Self> {
         let dir = &plant.dir.join(name);
         fs::create_dir_all(dir.join(INCLUDED)).at(format!("cannot create {}", dir.display()))?;
         let load = plant.cores.load.as_slice();
         let of_upstream = |(name, count): &(&str, usize)| {
-            (0..*count).map(|n| Endpoint::start(&format!("{name}-{n}"), load, dir)).collect::<Result<Vec<_>>>()
+            (0..*count)
+                .map(|n| Endpoint::start(&format!("{name}-{n}"), load, dir))
+                .collect::<Result<Vec<_>>>()
         };
         let endpoints: Vec<_> = upstreams.iter().map(of_upstream).collect::<Result<_>>()?;
         let host = |upstream: &str, endpoint: &Endpoint| match subject {

@@ -104,7 +104,11 @@ pub(crate) const COSTLY: [Snippet; 9] = [
         ],
     ),
     snippet("requests of a client", Place::Routes, &["max_requests_per_client = 20000"]),
-    snippet("trace and request id", Place::Listeners, &["trace = { context = \"start\", request_id = \"make\" }"]),
+    snippet(
+        "trace and request id",
+        Place::Listeners,
+        &["trace = { context = \"start\", request_id = \"make\" }"],
+    ),
     snippet(
         "client address",
         Place::Listeners,
@@ -193,7 +197,11 @@ fn add(config: &mut Table, place: Place, text: &str) -> Result<()> {
     };
     let tables = config.get_mut(key).and_then(Value::as_array_mut);
     let tables = tables.ok_or_else(|| Fault::new(format!("no [[{key}]] in the config")))?;
-    tables.iter_mut().filter_map(Value::as_table_mut).filter(|it| is_meant(it)).for_each(|it| merge(it, &part));
+    tables
+        .iter_mut()
+        .filter_map(Value::as_table_mut)
+        .filter(|it| is_meant(it))
+        .for_each(|it| merge(it, &part));
     Ok(())
 }
 
@@ -248,7 +256,10 @@ mod tests {
             // It knows health checks in the second wording, and nothing else.
             let strange = upstream.keys().any(|key| !["name", "health"].contains(&key.as_str()));
             let health = upstream.get("health").and_then(Value::as_table);
-            if strange || health.is_some_and(|it| it.contains_key("interval")) || config.contains_key("overload") {
+            if strange
+                || health.is_some_and(|it| it.contains_key("interval"))
+                || config.contains_key("overload")
+            {
                 return Err(Fault::new("unknown key"));
             }
             Ok(())

@@ -46,9 +46,9 @@ pub(super) fn parts(measured: &[Measured], features: Vec<String>) -> Vec<Part> {
          client's. Memory and descriptors: right before the fault, the most from then on, at the end. Wrong: answers, to \
          anybody, that were not what was asked for."
     )];
-    let notes = measured.iter().filter_map(|it| {
-        Some(format!("{}, {}: {}.", it.injection.title(), it.subject, it.note.as_ref()?))
-    });
+    let notes = measured
+        .iter()
+        .filter_map(|it| Some(format!("{}, {}: {}.", it.injection.title(), it.subject, it.note.as_ref()?)));
     about_others.extend(notes);
     about_others.extend(measured.iter().filter_map(wrong));
     vec![

@@ -121,8 +121,7 @@ impl Pipeline {
             if n == 0 {
                 self.worker.fail(failure, sent.start);
             } else {
-                let failure =
-                    Failure::new(Kind::Closed, "with the connection, behind a request that failed");
+                let failure = Failure::new(Kind::Closed, "with the connection, behind a request that failed");
                 self.worker.fail(&failure, sent.start);
             }
         }

@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
+    TITLE,
     changes::{Counts, Series, Source, route_json},
     noise,
-    TITLE,
     options::StormArgs,
     site::{Setup, Site},
     window::{self, SENDERS, Storm, Window},

@@ -87,7 +87,8 @@ pub(super) fn run(args: &StormArgs, cores: Cores, dir: &Path, mut environment: E
     let quiet = [before, after];
     let (part, good) = part(&all, etcd.is_some(), &stormy, &quiet, &acts);
     let results = json!({ "storm": stormy, "quiet": quiet, "acts": acts, "etcd": etcd.is_some() });
-    Sheet { title: TITLE, environment, noise, parts: vec![part], figures: Vec::new(), results }.publish(dir)?;
+    Sheet { title: TITLE, environment, noise, parts: vec![part], figures: Vec::new(), results }
+        .publish(dir)?;
     Ok(good)
 }
 

@@ -71,7 +71,8 @@ pub(super) fn slow(address: SocketAddr, until: Instant) -> Result<Done> {
         thread::sleep(PAUSE.min(until.saturating_duration_since(Instant::now())));
     }
     drop(clients);
-    let note = format!("{SLOW} slow clients at a time, {ended} ended by the proxy, {refused} connects refused");
+    let note =
+        format!("{SLOW} slow clients at a time, {ended} ended by the proxy, {refused} connects refused");
     Ok(Done { note: Some(note), wrong, ..Done::since(begin) })
 }
 

@@ -130,7 +130,8 @@ mod tests {
                 thread::spawn(move || {
                     let _ = stream.read(&mut [0; 1000]);
                     let body = if answer.starts_with('5') { "no" } else { ANSWER };
-                    let _ = write!(stream, "HTTP/1.1 {answer}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                    let _ =
+                        write!(stream, "HTTP/1.1 {answer}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
                 });
             }
         });

@@ -41,8 +41,7 @@ pub(super) fn flood(address: SocketAddr, until: Instant) -> Result<Done> {
     let mut all = Counts::default();
     let mut lost = 0_u64;
     thread::scope(|scope| {
-        let parts: Vec<_> =
-            (0..THREADS).map(|_| scope.spawn(|| part(address, &next, until))).collect();
+        let parts: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| part(address, &next, until))).collect();
         for part in parts {
             let Ok((counts, fault)) = part.join() else { continue };
             all = all.plus(counts);
@@ -137,7 +136,8 @@ mod tests {
     #[test]
     fn answers_are_taken_one_by_one() {
         let mut counts = Counts::default();
-        let two = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nkHTTP/1.1 429 Slow\r\nContent-Length: 2\r\n\r\nno";
+        let two =
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nkHTTP/1.1 429 Slow\r\nContent-Length: 2\r\n\r\nno";
         let first = one(two, &mut counts).unwrap().unwrap();
         assert_eq!(one(&two[first..], &mut counts).unwrap(), Some(two.len() - first));
         assert_eq!(counts, Counts { passed: 1, limited: 1, ..Counts::default() });

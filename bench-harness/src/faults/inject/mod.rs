@@ -21,7 +21,10 @@ use std::{
 };
 
 use super::{endpoint::Endpoint, injection::Injection};
-use crate::{fault::{Fault, Result}, memory::visits::Kind};
+use crate::{
+    fault::{Fault, Result},
+    memory::visits::Kind,
+};
 
 /// One end of a flap to the other.
 const FLAP: Duration = Duration::from_secs(1);
