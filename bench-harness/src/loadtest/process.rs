@@ -77,7 +77,7 @@ impl Process {
     }
 
     /// How it was started, as it would be typed in the directory of its files.
-    pub(super) fn command(&self) -> &str {
+    pub(crate) fn command(&self) -> &str {
         &self.command
     }
 
@@ -113,7 +113,8 @@ impl Process {
         Fault::new(format!("{} {what}; its output is in {}{}", self.name, self.log.display(), tail.concat()))
     }
 
-    fn signal(&self, signal: libc::c_int) {
+    /// Sends a signal to it and to what it started.
+    pub(crate) fn signal(&self, signal: libc::c_int) {
         // SAFETY: the group was made for this child, which is not reaped yet, so the number is still its own.
         unsafe { libc::kill(-(self.child.id() as libc::pid_t), signal) };
     }
