@@ -77,11 +77,14 @@ pub fn upstream(id: u32, addresses: &[At]) -> Arc<Upstream> {
         address: address.clone(),
         label: "endpoint".into(),
         weight: 1,
+        backup: false,
     };
     Arc::new(Upstream {
         id,
         name: format!("upstream-{id}").into(),
         balance: Balance::RoundRobin,
+        hash: None,
+        sticky: None,
         endpoints: addresses.iter().enumerate().map(endpoint).collect(),
         pool: PoolLimits {
             max_connections: 1024,

@@ -12,7 +12,11 @@ use super::{
 };
 use crate::{
     route::difference::difference,
-    upstream::{Address, Endpoint, Upstream},
+    upstream::{
+        Address, Endpoint, Upstream,
+        hash::{HashSettings, HashTables, Hashing},
+        sticky::Sticky,
+    },
 };
 
 /// Places in the table's list by the name of the upstream.
@@ -141,6 +145,7 @@ fn upstream(
                     label: config::address_text(&address).into(),
                     address,
                     weight: endpoint.weight,
+                    backup: endpoint.backup,
                 });
             }
         }
@@ -149,10 +154,21 @@ fn upstream(
         id,
         name: from.name.clone(),
         balance: from.balance,
+        hash: from.hash.as_ref().map(|settings| hashing(settings, &endpoints, old)),
+        sticky: from.sticky.as_ref().map(|settings| {
+            Arc::new(Sticky::new(settings, &from.name, endpoints.iter().map(|it| &*it.label)))
+        }),
         endpoints: endpoints.into(),
         pool: from.pool,
         timeouts: from.timeouts,
     }
+}
+
+/// With the tables of before where they would come out the same: they take long to build.
+fn hashing(settings: &HashSettings, endpoints: &[Endpoint], old: Option<&Upstream>) -> Hashing {
+    let new = HashTables::of(endpoints);
+    let old = old.and_then(|it| it.hash.as_ref()).map(|it| &it.tables).filter(|old| ***old == new);
+    Hashing { settings: settings.clone(), tables: old.cloned().unwrap_or_else(|| Arc::new(new)) }
 }
 
 fn addresses(target: &Target, resolved: &Resolved) -> Vec<Address> {

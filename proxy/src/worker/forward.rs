@@ -11,7 +11,7 @@ use super::{
     body::{BodyReader, Framing},
     connection::Client,
     exchange::{Progress, keeps_open},
-    pool::{Ended, Lease, Pool, Tried},
+    pool::{Ended, Lease, Pool},
     relay::{self, Piece},
     response::final_head,
     socket::{Socket, WriteError},
@@ -57,7 +57,7 @@ pub async fn forward(
     client.timer.cap(this.timeouts.request);
     // Sent again only if nothing can come of it twice, and nothing of it is gone: RFC 9110 section 9.2.2.
     let repeatable = is_idempotent(&this.head.method) && reader.is_done();
-    let mut tried = Tried::default();
+    let mut tried = this.pool.tries(client, this.head);
     let mut fresh = false;
     loop {
         let checkout = this.pool.checkout(worker, &mut tried, fresh, &client.timer, &client.socket).await;
@@ -68,6 +68,7 @@ pub async fn forward(
             client.late(failure)
         })?);
         progress.endpoint = lease.as_ref().map(|lease| Rc::clone(lease.label()));
+        progress.set_cookie = lease.as_ref().and_then(|lease| lease.set_cookie(&tried));
         progress.attempts += 1;
         let reused = lease.as_ref().is_some_and(|lease| lease.reused);
         let endpoint = lease.as_ref().map(|lease| Rc::clone(lease.endpoint()));
@@ -353,8 +354,9 @@ fn begin(
         (true, _) => ConnectionField::None,
     };
     let date = worker.date();
-    let how =
-        ResponseEncoding { edits: &this.route.response_headers, date: &date, connection, body: body_out };
+    let more = progress.set_cookie.as_deref().unwrap_or_default();
+    let edits = &this.route.response_headers;
+    let how = ResponseEncoding { edits, date: &date, connection, body: body_out, more };
     encode_response(&mut out, &response, &how);
     let mut body = BodyReader::new(response.body);
     worker.counters().upstream_bytes_in.add((bytes.len() - body_at.min(bytes.len())) as u64);
@@ -396,6 +398,7 @@ async fn switch(
         date: &date,
         connection: ConnectionField::Upgrade,
         body: BodyOut::AsReceived,
+        more: progress.set_cookie.as_deref().unwrap_or_default(),
     };
     encode_response(&mut out, &response, &how);
     // What either side has sent early goes first.

@@ -47,6 +47,8 @@ pub struct ResponseEncoding<'a> {
     pub connection: ConnectionField,
     /// How the body is framed.
     pub body: BodyOut,
+    /// Lines of our own, each with its end; mostly none.
+    pub more: &'a [u8],
 }
 
 /// What the copied lines have shown.
@@ -100,6 +102,7 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, how: &ResponseEnc
     if !found.date && stays(how.edits, b"date") {
         put_field(out, b"Date", how.date);
     }
+    out.extend_from_slice(how.more);
     how.edits.write(out);
     out.extend_from_slice(b"\r\n");
 }

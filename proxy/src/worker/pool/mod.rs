@@ -6,6 +6,7 @@
 //! dropped as soon as either happens.
 
 mod idle;
+mod key;
 mod lease;
 mod line;
 mod pick;
@@ -14,6 +15,7 @@ mod tries;
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
+    hash::{BuildHasher, RandomState},
     rc::Rc,
     sync::Arc,
     time::Instant,
@@ -23,12 +25,13 @@ pub use self::{idle::Bell, lease::Lease, line::client_left, tries::Ended};
 use self::{
     idle::{Alarm, Connection},
     line::Waiter,
+    pick::{Asked, GoesBy, Load},
 };
 use super::{Worker, deadline::Timer, socket::Socket};
 use crate::{
     error::Failure,
     limits::CONNECT_TRIES_MAX,
-    upstream::{Address, PoolLimits, Upstream, UpstreamTimeouts, round_robin::RoundRobin, share},
+    upstream::{Address, Balancers, PoolLimits, Upstream, UpstreamTimeouts, rng::Rng, share},
 };
 
 /// What outlives a table for one endpoint.
@@ -39,6 +42,7 @@ pub struct EndpointState {
     label: Rc<str>,
     idle: RefCell<VecDeque<Connection>>,
     alarm: Arc<Alarm>,
+    load: Load,
     /// Set when a table without this endpoint was adopted: nothing is kept for it any more.
     removed: Cell<bool>,
 }
@@ -52,7 +56,9 @@ struct Settings {
 /// Everything one worker holds for one upstream. Keyed by the upstream's identity across tables.
 pub struct Pool {
     settings: RefCell<Settings>,
-    balancer: RefCell<RoundRobin>,
+    balancer: RefCell<Balancers>,
+    goes_by: GoesBy,
+    rng: Rng,
     endpoints: RefCell<Vec<Rc<EndpointState>>>,
     open: Cell<u32>,
     open_max: Cell<u32>,
@@ -69,6 +75,7 @@ pub struct Pool {
 pub struct Tried {
     /// Boxed: nearly every request finds a connection at once.
     vain: Option<Box<Vain>>,
+    asked: Asked,
     /// Time spent in the line, in microseconds.
     pub queue_us: u64,
     /// Time spent connecting, in microseconds.
@@ -106,7 +113,10 @@ impl Pool {
     pub fn new(upstream: &Upstream, bell: &Arc<Bell>, index: u32, workers: u32) -> Rc<Pool> {
         let pool = Rc::new(Pool {
             settings: RefCell::new(Settings { pool: upstream.pool, timeouts: upstream.timeouts }),
-            balancer: RefCell::new(RoundRobin::new(std::iter::empty(), index)),
+            balancer: RefCell::new(Balancers::new(index)),
+            goes_by: GoesBy::default(),
+            // Another in each worker and each process.
+            rng: Rng::new(RandomState::new().hash_one(index)),
             endpoints: RefCell::default(),
             open: Cell::new(0),
             open_max: Cell::new(0),
@@ -126,7 +136,6 @@ impl Pool {
         self.open_max.set(share(limits.max_connections, workers, index));
         self.idle_max.set(share(limits.max_idle, workers, index));
         self.pending_max.set(share(limits.max_pending, workers, index));
-        self.balancer.borrow_mut().adopt(&upstream.endpoints);
         let mut old: HashMap<u32, Rc<EndpointState>> =
             self.endpoints.borrow_mut().drain(..).map(|state| (state.id, state)).collect();
         let states = upstream.endpoints.iter().map(|endpoint| match old.remove(&endpoint.id) {
@@ -137,6 +146,7 @@ impl Pool {
                 label: Rc::from(&*endpoint.label),
                 idle: RefCell::default(),
                 alarm: Alarm::new(bell),
+                load: Load::default(),
                 removed: Cell::new(false),
             }),
         });
@@ -144,6 +154,7 @@ impl Pool {
         for state in old.into_values() {
             self.give_up(&state);
         }
+        self.adopt_balance(upstream, &states);
         *self.endpoints.borrow_mut() = states;
         *self.settings.borrow_mut() = Settings { pool: upstream.pool, timeouts: upstream.timeouts };
     }
@@ -169,14 +180,7 @@ impl Pool {
             if granted || (self.waiters.borrow().is_empty() && self.promised.get() == 0) {
                 if !fresh && let Some(connection) = self.take_idle(worker, &endpoint) {
                     worker.counters().upstream_reuses.inc();
-                    let pool = Rc::clone(self);
-                    return Ok(Lease {
-                        pool,
-                        endpoint,
-                        connection: Some(connection),
-                        reused: true,
-                        holds_place: true,
-                    });
+                    return Ok(Lease::new(self, endpoint, Some(connection)));
                 }
                 if self.open.get() < self.open_max.get() || self.evict_idle() {
                     match Box::pin(self.connect(worker, endpoint, tried, timer)).await {
@@ -203,8 +207,7 @@ impl Pool {
     ) -> Result<Lease, Failure> {
         // The place is taken before the wait, and given up by the lease's drop if the connect fails.
         self.open.set(self.open.get() + 1);
-        let mut lease =
-            Lease { pool: Rc::clone(self), endpoint, connection: None, reused: false, holds_place: true };
+        let mut lease = Lease::new(self, endpoint, None);
         let started = Instant::now();
         let wait = self.settings.borrow().timeouts.connect;
         worker.counters().upstream_connects.inc();
@@ -240,6 +243,8 @@ impl Pool {
         for state in self.endpoints.borrow().iter() {
             self.give_up(state);
         }
+        // What is large is the table's, and not to be freed here.
+        self.balancer.borrow_mut().retire();
     }
 
     fn give_up(&self, state: &EndpointState) {
