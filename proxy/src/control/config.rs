@@ -15,9 +15,7 @@ use crate::{
     http::HeaderEdits,
     route::{Listener, Redirect, Respond, predicate::Predicates},
     rule::Rules,
-    upstream::{
-        Address, Balance, PoolLimits, UpstreamTimeouts, hash::HashSettings, sticky::StickySettings,
-    },
+    upstream::{Address, Balance, PoolLimits, UpstreamTimeouts, hash::HashSettings, sticky::StickySettings},
 };
 
 use super::{

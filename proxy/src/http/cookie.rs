@@ -6,7 +6,8 @@ use super::{FieldKind, RequestHead};
 /// quotes belong to the value.
 pub fn cookie<'h>(head: &'h RequestHead, name: &str) -> Option<&'h [u8]> {
     let is_cookie = |name: &[u8]| name.eq_ignore_ascii_case(b"cookie");
-    let lines = head.lines.iter().filter(|line| line.kind == FieldKind::Other && is_cookie(line.name(&head.raw)));
+    let lines =
+        head.lines.iter().filter(|line| line.kind == FieldKind::Other && is_cookie(line.name(&head.raw)));
     let mut pairs = lines.flat_map(|line| line.value(&head.raw).split(|byte| *byte == b';'));
     pairs.find_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }

@@ -56,7 +56,8 @@ impl HashTables {
     /// Tables to be, of these endpoints.
     pub fn of(endpoints: &[Endpoint]) -> Self {
         let tier = |backup| {
-            let member = |it: &Endpoint| Member { name: digest(it.label.bytes()), weight: tier_weight(it, backup) };
+            let member =
+                |it: &Endpoint| Member { name: digest(it.label.bytes()), weight: tier_weight(it, backup) };
             endpoints.iter().map(member).collect()
         };
         Self { members: [tier(false), tier(true)], built: OnceLock::new() }
@@ -149,8 +150,10 @@ impl ByHash {
         // Shared among those that can be asked, so that one of them always has room.
         let able = |index: usize, whole: bool| !view.skips(index) && (whole || in_share(view, index, key));
         let weights_of = |whole| {
-            let weights = (0..members.len()).filter(|index| able(*index, whole)).map(|index| weight(index).into());
-            Some(weights.sum::<u64>()).filter(|sum| *sum > 0).map(|sum| (sum, whole))
+            let able = (0..members.len()).filter(|index| able(*index, whole));
+            Some(able.map(|index| u64::from(weight(index))).sum::<u64>())
+                .filter(|sum| *sum > 0)
+                .map(|sum| (sum, whole))
         };
         let (weights, whole) = weights_of(false).or_else(|| weights_of(true))?;
         let bound = Bound { weights, ..bound };
@@ -170,7 +173,11 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::upstream::{digest::mix, tests::{State, endpoints}};
+    use crate::upstream::{
+        digest::mix,
+        rng::Rng,
+        tests::{State, endpoints},
+    };
 
     fn picker(weights: &[u32], overload: Option<u32>) -> ByHash {
         let list: Vec<_> = (0..).zip(weights.iter().copied()).collect();
@@ -217,7 +224,10 @@ mod tests {
             let index = picker.pick(Some(77), &state, &rng).unwrap_or(9);
             state.in_flight[index] += 1;
             // 1.5 times a quarter of all.
-            assert!(u64::from(state.in_flight[index]) <= ((under_way + 1) * 1500).div_ceil(4000), "{state:?}");
+            assert!(
+                u64::from(state.in_flight[index]) <= ((under_way + 1) * 1500).div_ceil(4000),
+                "{state:?}"
+            );
             if !order.contains(&index) {
                 order.push(index);
             }

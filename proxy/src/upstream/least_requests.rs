@@ -54,9 +54,7 @@ impl LeastRequests {
                 a != b
             })
         };
-        turns
-            .pick(|index| is_more(index) || thinned(view, index, rng))
-            .or_else(|| turns.pick(is_more))
+        turns.pick(|index| is_more(index) || thinned(view, index, rng)).or_else(|| turns.pick(is_more))
     }
 }
 
@@ -65,7 +63,7 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::upstream::tests::State;
+    use crate::upstream::{rng::Rng, tests::State};
 
     fn picker(weights: &[u32]) -> LeastRequests {
         let mut picker = LeastRequests::new(0);
@@ -82,7 +80,8 @@ mod tests {
 
     #[test]
     fn the_fewest_for_their_weight() {
-        let state = |in_flight: &[u32]| State { in_flight: in_flight.to_vec(), ..State::idle(in_flight.len()) };
+        let state =
+            |in_flight: &[u32]| State { in_flight: in_flight.to_vec(), ..State::idle(in_flight.len()) };
         check(&[1, 1, 1], &state(&[2, 1, 3]), &[1, 1]);
         check(&[4, 1, 1], &state(&[3, 1, 1]), &[0, 0]);
         check(&[0, 1], &state(&[0, 9]), &[1]);

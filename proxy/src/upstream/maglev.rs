@@ -156,7 +156,10 @@ mod tests {
             let all: u32 = weights.iter().sum();
             for (count, weight) in counts(&table, weights.len()).iter().zip(weights) {
                 let fair = f64::from(*weight) * 65_537.0 / f64::from(all);
-                assert!((*count as f64 - fair).abs() <= (fair * 0.01).max(2.0), "{count}, fair {fair}: {weights:?}");
+                assert!(
+                    (*count as f64 - fair).abs() <= (fair * 0.01).max(2.0),
+                    "{count}, fair {fair}: {weights:?}"
+                );
             }
         }
         // Nobody with a weight goes without.

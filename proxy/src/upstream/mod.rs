@@ -25,8 +25,8 @@ pub(crate) mod tests;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use self::{balancer::thinned, hash::Hashing, sticky::Sticky};
 pub use self::balancer::{Balance, Balancers, SHARE_FULL, View};
+use self::{balancer::thinned, hash::Hashing, sticky::Sticky};
 
 /// Where an endpoint listens. Names are resolved on the control thread, so a worker only ever sees addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

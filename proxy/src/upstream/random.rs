@@ -83,7 +83,7 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::upstream::tests::State;
+    use crate::upstream::{rng::Rng, tests::State};
 
     #[test]
     fn weights_are_the_odds() {

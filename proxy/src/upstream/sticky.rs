@@ -71,11 +71,7 @@ pub struct Sticky {
 
 impl Sticky {
     /// Cookies for the upstream `name`, whose endpoints have these addresses.
-    pub fn new<'a>(
-        settings: &StickySettings,
-        name: &str,
-        addresses: impl Iterator<Item = &'a str>,
-    ) -> Self {
+    pub fn new<'a>(settings: &StickySettings, name: &str, addresses: impl Iterator<Item = &'a str>) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &settings.secret.0);
         let token = |address: &str| {
             let mut context = hmac::Context::with_key(&key);
@@ -87,7 +83,11 @@ impl Sticky {
             let half = tag.as_ref().iter().take(VALUE_DIGITS / 2);
             Token(half.fold(0, |value, byte| value << 8 | u128::from(*byte)))
         };
-        Self { cookie: settings.cookie.clone(), max_age: settings.max_age, tokens: addresses.map(token).collect() }
+        Self {
+            cookie: settings.cookie.clone(),
+            max_age: settings.max_age,
+            tokens: addresses.map(token).collect(),
+        }
     }
 
     /// What stands for the endpoint in this place.
@@ -136,7 +136,10 @@ mod tests {
         let sticky = sticky("0123456789abcdef0123456789abcdef", "app", None);
         let token = sticky.token(0).unwrap_or(Token(0));
         let line = sticky.set_cookie(token);
-        assert_eq!(line, "Set-Cookie: at=30810fb78f10117ec148615b2e0eb39c; Path=/; HttpOnly; SameSite=Lax\r\n");
+        assert_eq!(
+            line,
+            "Set-Cookie: at=30810fb78f10117ec148615b2e0eb39c; Path=/; HttpOnly; SameSite=Lax\r\n"
+        );
         let value = &line["Set-Cookie: at=".len()..][..VALUE_DIGITS];
         assert_eq!(Token::parse(value.as_bytes()), Some(token));
     }
@@ -152,9 +155,16 @@ mod tests {
     #[test]
     fn what_is_no_value() {
         let good = "000000000000000000000000000000ab";
-        for bad in ["", "ab", &good[1..], &format!("0{good}"), &good.to_uppercase(), &good.replace("0a", "+a"),
-            &good.replace('b', "g"), &good.replace('b', " ")]
-        {
+        for bad in [
+            "",
+            "ab",
+            &good[1..],
+            &format!("0{good}"),
+            &good.to_uppercase(),
+            &good.replace("0a", "+a"),
+            &good.replace('b', "g"),
+            &good.replace('b', " "),
+        ] {
             assert_eq!(Token::parse(bad.as_bytes()), None, "{bad:?}");
         }
     }

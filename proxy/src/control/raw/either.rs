@@ -52,7 +52,9 @@ impl Spec for EndpointSpec {
                 let (weight, backup) = (read.weight.value, read.backup.value);
                 Some(RawEndpoint { target: read.address.value, weight, backup, place })
             }
-            _ => wrong_kind(node, "a string (\"HOST:PORT\") or a table { address, weight, backup }", findings),
+            _ => {
+                wrong_kind(node, "a string (\"HOST:PORT\") or a table { address, weight, backup }", findings)
+            }
         }
     }
 

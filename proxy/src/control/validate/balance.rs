@@ -3,11 +3,7 @@
 use std::{fs::File, io::Read, path::Path};
 
 use crate::{
-    control::raw::{
-        balance::Sticky,
-        findings::Findings,
-        sections::Upstream as Raw,
-    },
+    control::raw::{balance::Sticky, findings::Findings, sections::Upstream as Raw},
     upstream::{
         Balance,
         hash::HashSettings,

@@ -123,7 +123,7 @@ fn turns_outlive_a_change_of_the_list_and_of_nothing_else() {
     let rng = Rng::new(1);
     for balance in [Balance::RoundRobin, Balance::LeastRequests] {
         let mut balancers = balancers(balance, &endpoints(&[(1, 1), (2, 1), (3, 1)]));
-        let mut pick = |balancers: &mut Balancers| balancers.pick(None, &State::idle(4), &rng);
+        let pick = |balancers: &mut Balancers| balancers.pick(None, &State::idle(4), &rng);
         assert_eq!((pick(&mut balancers), pick(&mut balancers)), (Some(0), Some(1)));
         balancers.adopt(&upstream(balance, &endpoints(&[(4, 1), (1, 1), (2, 1), (3, 1)])));
         assert_eq!(pick(&mut balancers), Some(3), "{balance:?}: the third one's turn");

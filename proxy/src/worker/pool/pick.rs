@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use super::{EndpointState, Ended, Lease, Pool, Tried, key};
+use super::{Ended, EndpointState, Lease, Pool, Tried, key};
 use crate::{
     error::Failure,
     http::{RequestHead, cookie},
