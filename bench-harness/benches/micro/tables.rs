@@ -81,11 +81,14 @@ pub fn upstream(id: u32, addresses: &[At]) -> Arc<Upstream> {
         label: "endpoint".into(),
         weight: 1,
         health: Default::default(),
+        backup: false,
     };
     Arc::new(Upstream {
         id,
         name: format!("upstream-{id}").into(),
         balance: Balance::RoundRobin,
+        hash: None,
+        sticky: None,
         endpoints: addresses.iter().enumerate().map(endpoint).collect(),
         pool: PoolLimits {
             max_connections: 1024,

@@ -187,7 +187,9 @@ impl Base {
             }
         }
         for upstream in &mut self.config.upstreams {
-            if let Some(same) = before.upstream(&upstream.name).filter(|it| it.written == upstream.written) {
+            // What is written is the same with another secret.
+            let same = |it: &&Arc<Upstream>| it.written == upstream.written && it.sticky == upstream.sticky;
+            if let Some(same) = before.upstream(&upstream.name).filter(same) {
                 *upstream = Arc::clone(same);
             }
         }

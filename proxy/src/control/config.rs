@@ -18,7 +18,8 @@ use crate::{
     route::{Hedge, Listener, Redirect, Respond, predicate::Predicates},
     rule::Rules,
     upstream::{
-        Address, Balance, PoolLimits, Retries, UpstreamTimeouts, circuit::BreakerSettings, health::HealthSettings,
+        Address, Balance, PoolLimits, Retries, UpstreamTimeouts, circuit::BreakerSettings, hash::HashSettings,
+        health::HealthSettings, sticky::StickySettings,
     },
 };
 
@@ -162,6 +163,10 @@ pub struct Upstream {
     pub name: Arc<str>,
     /// The algorithm.
     pub balance: Balance,
+    /// Where its keys are; `None`: it does not balance by hash.
+    pub hash: Option<HashSettings>,
+    /// The cookie that keeps clients at their endpoints.
+    pub sticky: Option<StickySettings>,
     /// In the order of the file, at least one, at least one weight above 0.
     pub endpoints: Vec<Endpoint>,
     /// How often names among the endpoints are looked up again.
@@ -189,6 +194,8 @@ pub struct Endpoint {
     pub target: Target,
     /// Share of the requests, 0 to 1000 (0: none). Each address of a name has the whole weight.
     pub weight: u32,
+    /// Asked only when no endpoint can be asked that is none.
+    pub backup: bool,
 }
 
 /// Where an endpoint is.

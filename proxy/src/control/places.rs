@@ -15,7 +15,9 @@ use crate::{
     upstream::{
         Address, Endpoint, Upstream,
         circuit::Breaker,
+        hash::{HashSettings, HashTables, Hashing},
         health::{Ejection, HealthSettings},
+        sticky::Sticky,
     },
 };
 
@@ -149,6 +151,7 @@ fn upstream(
                     health: old.map(|it| it.health.clone()).unwrap_or_default(),
                     address,
                     weight: endpoint.weight,
+                    backup: endpoint.backup,
                 });
             }
         }
@@ -157,6 +160,10 @@ fn upstream(
         id,
         name: from.name.clone(),
         balance: from.balance,
+        hash: from.hash.as_ref().map(|settings| hashing(settings, &endpoints, old)),
+        sticky: from.sticky.as_ref().map(|settings| {
+            Arc::new(Sticky::new(settings, &from.name, endpoints.iter().map(|it| &*it.label)))
+        }),
         endpoints: endpoints.into(),
         pool: from.pool,
         timeouts: from.timeouts,
@@ -179,6 +186,13 @@ fn have_counted(upstream: &Upstream, workers: usize) {
     }
     let run_max = ejection.and_then(|it| it.consecutive_failures).unwrap_or(0);
     upstream.endpoints.iter().for_each(|it| it.health.count(workers, run_max));
+}
+
+/// With the tables of before where they would come out the same: they take long to build.
+fn hashing(settings: &HashSettings, endpoints: &[Endpoint], old: Option<&Upstream>) -> Hashing {
+    let new = HashTables::of(endpoints);
+    let old = old.and_then(|it| it.hash.as_ref()).map(|it| &it.tables).filter(|old| ***old == new);
+    Hashing { settings: settings.clone(), tables: old.cloned().unwrap_or_else(|| Arc::new(new)) }
 }
 
 fn addresses(target: &Target, resolved: &Resolved) -> Vec<Address> {

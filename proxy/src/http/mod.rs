@@ -15,6 +15,7 @@
 //! | `field`, `bytes` | field lines, the names we treat specially, which bytes may stand where |
 //! | `target`, `authority` | the request target and the host |
 //! | `framing` | how long the body is |
+//! | `cookie` | which cookies a request brings |
 //! | `connection`, `upgrade` | the `Connection` options and what may become a tunnel |
 //! | `request`, `response` | whole heads |
 //! | `encode` | heads for the other side |
@@ -24,6 +25,7 @@ mod authority;
 mod bytes;
 pub mod chunked;
 mod connection;
+mod cookie;
 mod decode;
 pub mod edits;
 pub mod encode;
@@ -41,6 +43,7 @@ pub mod upgrade;
 mod tests;
 
 pub use chunked::{ChunkDecoder, ChunkEvent, LAST_CHUNK, encode_chunk_size};
+pub use cookie::{cookie, first_field};
 pub use edits::HeaderEdits;
 pub use encode::{
     BodyOut, ConnectionField, OwnField, RequestEncoding, ResponseEncoding, encode_interim, encode_request,

@@ -125,6 +125,11 @@ impl RouteTable {
         self.upstreams.get(place)?.as_ref()
     }
 
+    /// Makes what takes long and workers need, before they can see the table.
+    pub fn prepare(&self) {
+        self.upstreams.iter().flatten().for_each(|upstream| upstream.prepare());
+    }
+
     /// Whether it has the route of this identity.
     pub fn has_route(&self, id: u32) -> bool {
         self.route_ids.binary_search(&id).is_ok()

@@ -56,6 +56,8 @@ pub struct Progress {
     pub termination: Termination,
     /// A response without a length is on its way to the client: only a reset tells that it was cut short.
     pub until_close: bool,
+    /// A line that the response's head gets besides: which brings the client back to this endpoint.
+    pub set_cookie: Option<Rc<[u8]>>,
 }
 
 impl Progress {
@@ -122,6 +124,7 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
         standing: None,
         termination: Termination::Ok,
         until_close: false,
+        set_cookie: None,
     };
     let mut chosen = Chosen { rules: adopted.table.rules.as_deref(), ..Chosen::default() };
     let result = run(client, buf, head, &adopted, &mut reader, (&mut progress, &mut chosen)).await;

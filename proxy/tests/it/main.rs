@@ -23,6 +23,7 @@ mod harness;
 mod access_log;
 mod admin;
 mod admin_api;
+mod balancing;
 mod cli;
 mod clients;
 mod crowd;

@@ -8,6 +8,7 @@
 //!                                                  \-> findings (what is wrong, where, what to do)
 //! ```
 
+pub(crate) mod balance;
 pub(crate) mod document;
 pub(crate) mod either;
 pub(crate) mod etcd;

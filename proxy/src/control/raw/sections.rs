@@ -7,6 +7,7 @@ use http::HeaderName;
 use tracing::level_filters::LevelFilter;
 
 use super::{
+    balance::{Hash, Sticky},
     either::{AccessLogPath, EndpointSpec, RawEndpoint},
     etcd::Etcd,
     health::{Breaker, Ejection, HealthChecks, WHEN_UNHEALTHY},
@@ -205,9 +206,16 @@ section! {
     pub(crate) struct Upstream {
         /// Its name, which routes refer to; no two upstreams share one.
         name: String, required, NAME;
-        /// How requests are shared: "round_robin" in turn, by weight.
-        balance: Balance, default("round_robin"), Choice(&[("round_robin", Balance::RoundRobin)]);
-        /// `"HOST:PORT"`, `"ADDRESS:PORT"`, `"[ADDRESS]:PORT"`, `"unix:/PATH"`, or `{ address = "...", weight = 2 }`.
+        /// How requests are shared. "round_robin": in turn, by weight. "least_requests": the fewest under way.
+        /// "power_of_two": the better of two random ones, by requests under way; "peak_ewma": by latency times those. "hash":
+        /// by a key of the request. "random": at random, by weight. "auto": power_of_two from three endpoints on, else round_robin.
+        balance: Balance, default("auto"), Choice(&Balance::ALL);
+        /// What `balance = "hash"` goes by.
+        hash: Hash, default({}), table::<Hash>();
+        /// A cookie that brings a client back to its endpoint. Absent: there is none.
+        sticky: Sticky, optional, table::<Sticky>();
+        /// `"HOST:PORT"`, `"ADDRESS:PORT"`, `"[ADDRESS]:PORT"`, `"unix:/PATH"`, or
+        /// `{ address = "...", weight = 2, backup = true }`.
         endpoints: Vec<Item<RawEndpoint>>, required, List(EndpointSpec);
         /// How often names among the endpoints are looked up; a failed look-up keeps the last answer.
         dns_refresh: Duration, default("30s"), time_from(Duration::from_secs(1));

@@ -280,12 +280,18 @@ fn weights_are_put_over_the_files_and_lifted() {
 #[test]
 fn endpoints_of_our_own_upstreams_are_edited() {
     let mut it = desired(AROUND);
-    put(&mut it, Kind::Upstream, "b", json!({ "endpoints": ["LOCALHOST:9100"] })).unwrap();
+    let backup = json!({ "address": "127.0.0.1:9102", "backup": true });
+    put(&mut it, Kind::Upstream, "b", json!({ "endpoints": ["LOCALHOST:9100", backup] })).unwrap();
+    it.put_endpoint("b", "127.0.0.1:9102", Weight::Is(3), "PUT").unwrap();
+    let shown = it.shown(Kind::Upstream, "b").unwrap().shown;
+    assert_eq!(shown["endpoints"][1], json!({ "address": "127.0.0.1:9102", "weight": 3, "backup": true }));
+    it.delete_endpoint("b", "127.0.0.1:9102", "DELETE").unwrap();
     it.put_endpoint("b", "127.0.0.1:9101", Weight::Is(4), "PUT").unwrap();
     it.put_endpoint("b", "Localhost:9100", Weight::Is(0), "PUT").unwrap();
     let shown = it.shown(Kind::Upstream, "b").unwrap().shown;
     let wanted = json!([
-        { "address": "localhost:9100", "weight": 0 }, { "address": "127.0.0.1:9101", "weight": 4 },
+        { "address": "localhost:9100", "weight": 0, "backup": false },
+        { "address": "127.0.0.1:9101", "weight": 4, "backup": false },
     ]);
     assert_eq!(shown["endpoints"], wanted);
     it.put_endpoint("b", "localhost:9100", Weight::Own, "PUT").unwrap();

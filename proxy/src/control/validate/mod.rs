@@ -3,6 +3,7 @@
 //! Each key by itself has been read and bounded by `raw`. Here is what needs two keys or more. Checks go on where a
 //! value is missing or wrong (that has been said already), so that one run finds everything.
 
+mod balance;
 mod etcd;
 mod headers;
 mod health;

@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Files, Names, Outside, health, retries};
+use super::{Files, Names, Outside, balance, health, retries};
 use crate::{
     control::{
         config::{Endpoint, Target, Upstream},
         raw::{document::Place, findings::Findings, sections::Upstream as Raw},
     },
-    upstream::{PoolLimits, Retries, UpstreamTimeouts},
+    upstream::{PoolLimits, Retries, UpstreamTimeouts, sticky::StickySettings},
 };
 
 /// Checks the upstreams of all files. `None` when any is wrong.
@@ -38,9 +38,11 @@ pub(crate) fn upstream(
     enough_connections(raw, workers, findings);
     check_endpoints(raw, findings);
     health::check(raw, workers, findings);
+    balance::check(raw, findings);
+    let sticky = balance::sticky(raw, findings);
     let retries = retries::retries(&raw.retries, raw.timeouts.value.as_ref(), findings);
     let deadline_header = retries::deadline_header(&raw.deadline_header, findings);
-    plain(raw, written, retries?, deadline_header?)
+    plain(raw, written, sticky?, retries?, deadline_header?)
 }
 
 /// A worker without a connection of its own could serve nothing from this upstream.
@@ -69,6 +71,10 @@ fn check_endpoints(raw: &Raw, findings: &mut Findings) {
         let made = findings.error(raw.endpoints.place, "every endpoint has weight 0");
         made.hint("give at least one a weight above 0; nothing would be sent to this upstream");
     }
+    if endpoints().count() == items.len() && endpoints().all(|it| it.backup == Some(true)) {
+        let made = findings.error(raw.endpoints.place, "every endpoint is a backup");
+        made.hint("leave `backup` out of those that are to serve while all is well");
+    }
     let mut seen: HashMap<&Target, Place> = HashMap::new();
     for endpoint in endpoints() {
         let Some(target) = &endpoint.target else { continue };
@@ -83,17 +89,20 @@ fn check_endpoints(raw: &Raw, findings: &mut Findings) {
 fn plain(
     raw: &Raw,
     written: Arc<str>,
+    sticky: Option<StickySettings>,
     retries: Option<Box<Retries>>,
     deadline_header: Option<Box<str>>,
 ) -> Option<Upstream> {
     let endpoints = raw.endpoints.value.as_ref()?.iter().map(|item| {
         let endpoint = item.value.as_ref()?;
         let weight = u32::try_from(endpoint.weight?).ok()?;
-        Some(Endpoint { target: endpoint.target.clone()?, weight })
+        Some(Endpoint { target: endpoint.target.clone()?, weight, backup: endpoint.backup? })
     });
     Some(Upstream {
         name: raw.name.value.as_deref()?.into(),
         balance: raw.balance.value?,
+        hash: balance::hash(raw)?,
+        sticky,
         endpoints: endpoints.collect::<Option<_>>()?,
         dns_refresh: raw.dns_refresh.value?,
         pool: pool(raw)?,

@@ -49,6 +49,8 @@ pub struct ResponseEncoding<'a> {
     pub connection: ConnectionField,
     /// How the body is framed.
     pub body: BodyOut,
+    /// Lines of our own, each with its end; mostly none.
+    pub more: &'a [u8],
 }
 
 /// What the copied lines have shown.
@@ -104,6 +106,7 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, how: &ResponseEnc
         put_field(out, b"Date", how.date);
     }
     put_own(out, how.own, how.edits);
+    out.extend_from_slice(how.more);
     how.edits.write(out);
     out.extend_from_slice(b"\r\n");
 }

@@ -52,6 +52,7 @@ pub(super) fn plain(edits: &HeaderEdits) -> ResponseEncoding<'_> {
         date: b"Thu, 01 Jan 1970 00:00:00 GMT",
         connection: ConnectionField::None,
         body: BodyOut::AsReceived,
+        more: b"",
     }
 }
 

@@ -133,6 +133,7 @@ pub async fn forward(
     let repeatable = is_idempotent(&this.head.method) && reader.is_done();
     let retrying = this.retrying.as_deref();
     let mut tried = retrying.map(Retrying::tried).unwrap_or_default();
+    this.pool.ask(client, this.head, &mut tried);
     progress.tells_attempts = retrying.is_some_and(Retrying::tells);
     let mut fresh = false;
     loop {
@@ -147,6 +148,7 @@ pub async fn forward(
             }
             Ok(lease) => {
                 progress.endpoint = Some(Rc::clone(lease.label()));
+                progress.set_cookie = lease.set_cookie(&tried);
                 progress.attempts += 1;
                 let (reused, mut endpoint) = (lease.reused, Rc::clone(lease.endpoint()));
                 if let Some(retrying) = retrying {

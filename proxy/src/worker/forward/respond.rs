@@ -154,6 +154,7 @@ fn begin(
         date: &date,
         connection,
         body: body_out,
+        more: progress.set_cookie.as_deref().unwrap_or_default(),
     };
     encode_response(&mut out, &response, &how);
     limited::put_fields(&mut out, Some(this.route), progress);

@@ -36,6 +36,7 @@ pub(super) async fn switch(
         date: &date,
         connection: ConnectionField::Upgrade,
         body: BodyOut::AsReceived,
+        more: progress.set_cookie.as_deref().unwrap_or_default(),
     };
     encode_response(&mut out, &response, &how);
     // What either side has sent early goes first.

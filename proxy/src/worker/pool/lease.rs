@@ -19,6 +19,13 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Of a connection that has been idle, or of one that is still to be opened. Its place in the pool is taken already.
+    pub(super) fn new(pool: &Rc<Pool>, endpoint: Rc<EndpointState>, connection: Option<Connection>) -> Lease {
+        endpoint.load.in_flight.set(endpoint.load.in_flight.get() + 1);
+        let reused = connection.is_some();
+        Lease { pool: Rc::clone(pool), endpoint, connection, reused, holds_place: true }
+    }
+
     /// The connection's socket, to be held beside the lease.
     pub fn socket_handle(&self) -> Option<Rc<Socket>> {
         self.connection.as_ref().map(|connection| Rc::clone(&connection.socket))
@@ -63,6 +70,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        let in_flight = &self.endpoint.load.in_flight;
+        in_flight.set(in_flight.get().saturating_sub(1));
         if self.holds_place {
             self.connection = None;
             self.pool.closed(1, false);

@@ -8,6 +8,7 @@
 mod admission;
 mod flow;
 mod idle;
+mod key;
 mod lease;
 mod line;
 mod pick;
@@ -18,6 +19,7 @@ mod tries;
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
+    hash::{BuildHasher, RandomState},
     rc::Rc,
     sync::Arc,
     time::Instant,
@@ -34,6 +36,7 @@ pub use self::{
 use self::{
     idle::{Alarm, Connection},
     line::Waiter,
+    pick::{Asked, GoesBy, Load},
 };
 use super::{
     Worker,
@@ -45,10 +48,10 @@ use crate::{
     error::Failure,
     limits::TICK,
     upstream::{
-        Address, PoolLimits, Upstream, UpstreamTimeouts,
+        Address, Balancers, PoolLimits, Upstream, UpstreamTimeouts,
         budget::Budget,
         health::{Health, WhenUnhealthy},
-        round_robin::RoundRobin,
+        rng::Rng,
         share,
     },
 };
@@ -61,6 +64,7 @@ pub struct EndpointState {
     label: Rc<str>,
     idle: RefCell<VecDeque<Connection>>,
     alarm: Arc<Alarm>,
+    load: Load,
     /// Set when a table without this endpoint was adopted: nothing is kept for it any more.
     removed: Cell<bool>,
     /// Its weight is above 0.
@@ -78,7 +82,9 @@ struct Settings {
 /// Everything one worker holds for one upstream. Keyed by the upstream's identity across tables.
 pub struct Pool {
     settings: RefCell<Settings>,
-    balancer: RefCell<RoundRobin>,
+    balancer: RefCell<Balancers>,
+    goes_by: GoesBy,
+    rng: Rng,
     endpoints: RefCell<Vec<Rc<EndpointState>>>,
     open: Cell<u32>,
     open_max: Cell<u32>,
@@ -107,7 +113,10 @@ impl Pool {
     pub fn new(upstream: &Upstream, bell: &Arc<Bell>, index: u32, workers: u32) -> Rc<Pool> {
         let pool = Rc::new(Pool {
             settings: RefCell::new(Settings { pool: upstream.pool, timeouts: upstream.timeouts }),
-            balancer: RefCell::new(RoundRobin::new(std::iter::empty(), index)),
+            balancer: RefCell::new(Balancers::new(index)),
+            goes_by: GoesBy::default(),
+            // Another in each worker and each process.
+            rng: Rng::new(RandomState::new().hash_one(index)),
             endpoints: RefCell::default(),
             open: Cell::new(0),
             open_max: Cell::new(0),
@@ -135,7 +144,6 @@ impl Pool {
         self.idle_max.set(share(limits.max_idle, workers, index));
         self.pending_max.set(share(limits.max_pending, workers, index));
         self.heed(upstream, index, workers);
-        self.balancer.borrow_mut().adopt(&upstream.endpoints);
         let mut old: HashMap<u32, Rc<EndpointState>> =
             self.endpoints.borrow_mut().drain(..).map(|state| (state.id, state)).collect();
         let states = upstream.endpoints.iter().map(|endpoint| match old.remove(&endpoint.id) {
@@ -149,6 +157,7 @@ impl Pool {
                 label: Rc::from(&*endpoint.label),
                 idle: RefCell::default(),
                 alarm: Alarm::new(bell),
+                load: Load::default(),
                 removed: Cell::new(false),
                 weighted: Cell::new(endpoint.weight > 0),
                 health: endpoint.health.clone(),
@@ -158,6 +167,7 @@ impl Pool {
         for state in old.into_values() {
             self.give_up(&state);
         }
+        self.adopt_balance(upstream, &states);
         *self.endpoints.borrow_mut() = states;
         *self.settings.borrow_mut() = Settings { pool: upstream.pool, timeouts: upstream.timeouts };
     }
@@ -183,14 +193,7 @@ impl Pool {
             if granted || (self.waiters.borrow().is_empty() && self.promised.get() == 0) {
                 if !fresh && let Some(connection) = self.take_idle(worker, &endpoint) {
                     worker.counters().upstream_reuses.inc();
-                    let pool = Rc::clone(self);
-                    return Ok(Lease {
-                        pool,
-                        endpoint,
-                        connection: Some(connection),
-                        reused: true,
-                        holds_place: true,
-                    });
+                    return Ok(Lease::new(self, endpoint, Some(connection)));
                 }
                 if self.open.get() < self.open_max.get() || self.evict_idle() {
                     match Box::pin(self.connect(worker, endpoint, tried, timer)).await {
@@ -224,8 +227,7 @@ impl Pool {
     ) -> Result<Lease, Failure> {
         // The place is taken before the wait, and given up by the lease's drop if the connect fails.
         self.open.set(self.open.get() + 1);
-        let mut lease =
-            Lease { pool: Rc::clone(self), endpoint, connection: None, reused: false, holds_place: true };
+        let mut lease = Lease::new(self, endpoint, None);
         let started = Instant::now();
         let wait = tried.connect_within(self.settings.borrow().timeouts.connect);
         worker.counters().upstream_connects.inc();
@@ -274,6 +276,8 @@ impl Pool {
         for state in self.endpoints.borrow().iter() {
             self.give_up(state);
         }
+        // What is large is the table's, and not to be freed here.
+        self.balancer.borrow_mut().retire();
     }
 
     fn give_up(&self, state: &EndpointState) {

@@ -20,14 +20,7 @@ impl Pool {
         let endpoint = self.pick(tried).ok()?;
         if let Some(connection) = self.take_idle(worker, &endpoint) {
             worker.counters().upstream_reuses.inc();
-            let pool = Rc::clone(self);
-            return Some(Lease {
-                pool,
-                endpoint,
-                connection: Some(connection),
-                reused: true,
-                holds_place: true,
-            });
+            return Some(Lease::new(self, endpoint, Some(connection)));
         }
         if self.open.get() >= self.open_max.get() {
             return None;

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, time::Duration};
 
-use super::{EndpointState, Pool};
+use super::{EndpointState, Pool, pick::Asked};
 use crate::{error::Failure, limits::CONNECT_TRIES_MAX};
 
 /// Endpoints that a request has tried in vain, and what it waited for.
@@ -10,6 +10,8 @@ use crate::{error::Failure, limits::CONNECT_TRIES_MAX};
 pub struct Tried {
     /// Boxed: nearly every request finds a connection at once.
     vain: Option<Box<Vain>>,
+    /// What the request says about where it is to go.
+    pub(super) asked: Asked,
     /// Time spent in the line, in microseconds.
     pub queue_us: u64,
     /// Time spent connecting, in microseconds.

@@ -20,6 +20,7 @@ pub enum Ended {
 impl Pool {
     /// Notes how a try at `endpoint` ended. A connection that was not taken is a try as well.
     pub fn note(&self, endpoint: &EndpointState, ended: Ended) {
+        self.learn(endpoint, ended);
         if !self.counted.get() {
             return;
         }
