@@ -21,6 +21,7 @@
 //!
 //! - [`limits`]: every built-in bound.
 //! - [`http`]: bytes to values and back. Pure.
+//! - [`proxy_protocol`]: what load balancers put before everything else on a connection. Pure.
 //! - [`route`]: which route serves a request. Pure and immutable.
 //! - [`rule`]: what is done about a request before it is routed. Pure and immutable.
 //! - [`upstream`]: which endpoint serves it. Pure.
@@ -40,6 +41,7 @@ pub mod error;
 pub mod http;
 pub mod limits;
 pub mod observe;
+pub mod proxy_protocol;
 pub mod route;
 pub mod rule;
 pub mod server;

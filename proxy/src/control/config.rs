@@ -13,6 +13,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{
     http::HeaderEdits,
+    proxy_protocol::Version,
     route::{Listener, Redirect, Respond, predicate::Predicates},
     rule::Rules,
     upstream::{Address, Balance, PoolLimits, UpstreamTimeouts},
@@ -163,6 +164,8 @@ pub struct Upstream {
     pub pool: PoolLimits,
     /// Bounds on time.
     pub timeouts: UpstreamTimeouts,
+    /// The header that connections begin with; `None`: none.
+    pub proxy_protocol: Option<Version>,
     /// What was written, as JSON.
     pub written: Arc<str>,
 }

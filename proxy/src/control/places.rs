@@ -152,6 +152,7 @@ fn upstream(
         endpoints: endpoints.into(),
         pool: from.pool,
         timeouts: from.timeouts,
+        proxy_protocol: from.proxy_protocol,
     }
 }
 

@@ -157,6 +157,11 @@ metrics! {
         Gauge Each One "ringlane_connections_active" "Client connections open." { connections_active }
         Counter Sum One "ringlane_connections_refused_total"
             "Client connections answered 503 and closed because their listener was full." { connections_refused }
+        Counter Sum One "ringlane_proxy_protocol_refused_total"
+            "Client connections closed for want of a good PROXY protocol header, by what was wrong." {
+            proxy_protocol_malformed [reason "malformed"], proxy_protocol_late [reason "late"],
+            proxy_protocol_untrusted [reason "untrusted"],
+        }
         Counter Sum One "ringlane_accept_errors_total" "Failures to accept, such as no free descriptor." { accept_errors }
         Counter Sum One "ringlane_connection_panics_total"
             "Connections ended by a fault of the proxy; each is logged." { connection_panics }

@@ -18,6 +18,7 @@ mod pattern_error;
 mod precedence;
 pub mod predicate;
 pub mod prepared;
+pub mod provenance;
 pub(crate) mod query;
 mod redirect;
 mod rewrite;

@@ -4,6 +4,8 @@ pub mod round_robin;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use crate::proxy_protocol::Version;
+
 /// Where an endpoint listens. Names are resolved on the control thread, so a worker only ever sees addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
@@ -107,4 +109,6 @@ pub struct Upstream {
     pub pool: PoolLimits,
     /// Bounds on time.
     pub timeouts: UpstreamTimeouts,
+    /// The PROXY protocol header that connections begin with, each of which then serves one request; `None`: none.
+    pub proxy_protocol: Option<Version>,
 }

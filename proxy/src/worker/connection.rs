@@ -9,7 +9,8 @@ use super::{
     Worker, answer,
     deadline::{Rest, Timer},
     doors::Door,
-    exchange,
+    exchange, header,
+    peer::{Asked, Ends},
     relay::Piece,
     socket::{Socket, WriteError},
 };
@@ -36,8 +37,12 @@ pub struct Client {
     pub timer: Timer,
     /// What its listener asks of it, as of `revision`.
     pub listener: Arc<Listener>,
-    /// Its address, without port.
+    /// Its address, without port, as text.
     pub peer: Box<str>,
+    /// Both ends of its connection.
+    pub ends: Ends,
+    /// What has been found out about the request that it is served, where its listener asks for that.
+    pub asked: Option<Box<Asked>>,
     /// Its worker.
     pub worker: Rc<Worker>,
     door: Rc<Door>,
@@ -46,12 +51,20 @@ pub struct Client {
 
 impl Client {
     /// A client that has just come by `door`.
-    pub fn new(worker: &Rc<Worker>, socket: Socket, door: Rc<Door>, peer: String) -> Client {
+    pub fn new(
+        worker: &Rc<Worker>,
+        socket: Socket,
+        door: Rc<Door>,
+        peer: Option<std::net::SocketAddr>,
+    ) -> Client {
+        let ends = Ends::new(peer, &door.listener());
         Client {
             socket,
             timer: worker.deadlines.timer_at(door.number),
             listener: door.listener(),
-            peer: peer.into(),
+            peer: ends.text(),
+            ends,
+            asked: None,
             worker: Rc::clone(worker),
             revision: worker.doors.revision(),
             door,
@@ -64,6 +77,7 @@ impl Client {
         if self.revision != revision {
             self.revision = revision;
             self.listener = self.door.listener();
+            self.ends.judge(&self.listener.provenance.trusted_proxies);
         }
     }
 
@@ -122,6 +136,9 @@ impl Client {
 
 /// Serves a connection until it ends.
 pub async fn serve(client: &mut Client) {
+    if !header::pass(client).await {
+        return;
+    }
     let mut rest = Rest::First;
     loop {
         let mut wait = client.listener.keep_alive_timeout;
@@ -136,6 +153,7 @@ pub async fn serve(client: &mut Client) {
         if !Box::pin(busy(client)).await {
             return;
         }
+        client.asked = None;
     }
 }
 
@@ -296,6 +314,7 @@ async fn refuse(client: &Client, failure: Failure, started: std::time::Instant, 
         attempts: 0,
         phases: Phases { total_us, overhead_us: total_us, ..Phases::default() },
         rules: None,
+        ids: None,
     });
     if !silent {
         linger(client).await;

@@ -11,6 +11,8 @@ use super::{
     body::{BodyReader, Framing},
     connection::Client,
     exchange::{Progress, keeps_open},
+    ids::{self, Ids},
+    peer,
     pool::{Ended, Lease, Pool, Tried},
     relay::{self, Piece},
     response::final_head,
@@ -25,7 +27,7 @@ use crate::{
         encode_request, encode_response, upgrade_accepted,
     },
     observe::{Termination, UpstreamWait},
-    route::{Route, listener::Forwarded, rewrite_target},
+    route::{Route, rewrite_target},
     upstream::UpstreamTimeouts,
 };
 
@@ -114,6 +116,9 @@ async fn attempt(
     let worker = &this.client.worker;
     let Some(upstream) = socket(lease) else { return Err(Failure::UpstreamClosed) };
     let mut out = worker.buffers.take_write();
+    if let Some(lease) = lease {
+        lease.greet(this.client, this.head, &mut out);
+    }
     encode(this, &mut out);
     let framing = upload::request_framing(this.head);
     let before = buf.len();
@@ -193,7 +198,8 @@ fn encode(this: &Forward<'_>, out: &mut Vec<u8>) {
         edits: &route.request_headers,
         client_ip: &this.client.peer,
         proto: "http",
-        trusted: this.client.listener.forwarded == Forwarded::Append,
+        trusted: peer::keeps_forwarded(this.client),
+        ids: ids::of(this.client).map(Ids::upstream),
     };
     encode_request(out, head, &how);
 }
@@ -352,9 +358,9 @@ fn begin(
         (true, Version::HTTP_10) => ConnectionField::KeepAlive,
         (true, _) => ConnectionField::None,
     };
-    let date = worker.date();
+    let (edits, date) = (&this.route.response_headers, worker.date());
     let how =
-        ResponseEncoding { edits: &this.route.response_headers, date: &date, connection, body: body_out };
+        ResponseEncoding { edits, date: &date, connection, body: body_out, request_id: ids::on_response(this.client) };
     encode_response(&mut out, &response, &how);
     let mut body = BodyReader::new(response.body);
     worker.counters().upstream_bytes_in.add((bytes.len() - body_at.min(bytes.len())) as u64);
@@ -396,6 +402,7 @@ async fn switch(
         date: &date,
         connection: ConnectionField::Upgrade,
         body: BodyOut::AsReceived,
+        request_id: ids::on_response(this.client),
     };
     encode_response(&mut out, &response, &how);
     // What either side has sent early goes first.

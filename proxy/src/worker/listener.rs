@@ -19,7 +19,7 @@ use super::{
     connection::{self, Client},
     deadline::{Rest, Timer},
     doors::Door,
-    socket::{Socket, peer_text},
+    socket::Socket,
 };
 use crate::{
     error::Failure,
@@ -231,7 +231,7 @@ fn complain(worker: &Worker, listener: &Listener, error: &io::Error, last: &mut 
 }
 
 fn welcome(worker: &Rc<Worker>, door: &Rc<Door>, (fd, peer): (OwnedFd, socket2::SockAddr)) {
-    let peer = peer_text(&peer);
+    let peer = peer.as_socket();
     let Ok(socket) = Socket::from_ready_fd(fd) else { return };
     let setup = &worker.setup;
     // What is asked of the client from its first byte on is what the newest table says.

@@ -21,6 +21,8 @@ mod doors;
 mod exchange;
 mod forward;
 mod handover;
+mod header;
+mod ids;
 mod listener;
 mod local;
 #[doc(hidden)]
@@ -96,6 +98,7 @@ pub struct Worker {
     pipes: Pipes,
     recorder: RefCell<Recorder>,
     rules: rules::Memory,
+    dice: ids::Dice,
     adopted: RefCell<Rc<Adopted>>,
     pools: RefCell<Pools>,
     splits: Splits,
@@ -128,6 +131,7 @@ impl Worker {
             pipes: Pipes::default(),
             recorder: RefCell::new(recorder),
             rules: rules::Memory::default(),
+            dice: ids::Dice::default(),
             adopted: RefCell::new(Rc::new(adopted)),
             pools: RefCell::new(pools),
             splits: Splits::default(),

@@ -13,6 +13,7 @@ pub(crate) mod either;
 pub(crate) mod etcd;
 pub(crate) mod findings;
 pub(crate) mod json;
+pub(crate) mod provenance;
 pub(crate) mod quantity;
 pub(crate) mod routes;
 pub(crate) mod rules;

@@ -7,6 +7,7 @@ mod etcd;
 mod headers;
 mod listeners;
 mod matches;
+mod provenance;
 pub(crate) mod routes;
 mod rules;
 pub(crate) mod upstreams;

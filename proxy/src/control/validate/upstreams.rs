@@ -90,6 +90,7 @@ fn plain(raw: &Raw, written: Arc<str>) -> Option<Upstream> {
         dns_refresh: raw.dns_refresh.value?,
         pool: pool(raw)?,
         timeouts: timeouts(raw)?,
+        proxy_protocol: raw.proxy_protocol.value?,
         written,
     })
 }

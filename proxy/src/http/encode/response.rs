@@ -47,6 +47,8 @@ pub struct ResponseEncoding<'a> {
     pub connection: ConnectionField,
     /// How the body is framed.
     pub body: BodyOut,
+    /// `X-Request-Id`, in place of what the upstream sent; `None`: as it came.
+    pub request_id: Option<&'a [u8]>,
 }
 
 /// What the copied lines have shown.
@@ -80,6 +82,7 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, how: &ResponseEnc
                 found.upgrade = true;
                 copier.keep(line);
             }
+            FieldKind::XRequestId if how.request_id.is_some() => {}
             _ => copy_line(&mut copier, line, how.edits, &mut found),
         }
     }
@@ -99,6 +102,11 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, how: &ResponseEnc
     put_via(out, head.version, how.edits);
     if !found.date && stays(how.edits, b"date") {
         put_field(out, b"Date", how.date);
+    }
+    if let Some(id) = how.request_id
+        && stays(how.edits, b"x-request-id")
+    {
+        put_field(out, b"X-Request-Id", id);
     }
     how.edits.write(out);
     out.extend_from_slice(b"\r\n");

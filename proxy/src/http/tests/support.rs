@@ -33,7 +33,15 @@ pub(super) fn parse_response(text: impl AsRef<[u8]>, method: &Method) -> Result<
 
 /// How an untrusted client's request goes upstream when a route changes nothing.
 pub(super) fn untrusted(edits: &HeaderEdits) -> RequestEncoding<'_> {
-    RequestEncoding { target: None, host: None, edits, client_ip: "192.0.2.1", proto: "http", trusted: false }
+    RequestEncoding {
+        target: None,
+        host: None,
+        edits,
+        client_ip: "192.0.2.1",
+        proto: "http",
+        trusted: false,
+        ids: None,
+    }
 }
 
 /// How a response goes to a 1.1 client when a route changes nothing.
@@ -43,6 +51,7 @@ pub(super) fn plain(edits: &HeaderEdits) -> ResponseEncoding<'_> {
         date: b"Thu, 01 Jan 1970 00:00:00 GMT",
         connection: ConnectionField::None,
         body: BodyOut::AsReceived,
+        request_id: None,
     }
 }
 

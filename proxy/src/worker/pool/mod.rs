@@ -5,6 +5,7 @@
 //! asked for, it is dropped and never answers a request. One that rests for longer than a tick is watched as well, and
 //! dropped as soon as either happens.
 
+mod greeting;
 mod idle;
 mod lease;
 mod line;
@@ -28,6 +29,7 @@ use super::{Worker, deadline::Timer, socket::Socket};
 use crate::{
     error::Failure,
     limits::CONNECT_TRIES_MAX,
+    proxy_protocol::Version,
     upstream::{Address, PoolLimits, Upstream, UpstreamTimeouts, round_robin::RoundRobin, share},
 };
 
@@ -47,6 +49,14 @@ pub struct EndpointState {
 struct Settings {
     pool: PoolLimits,
     timeouts: UpstreamTimeouts,
+    proxy_protocol: Option<Version>,
+}
+
+impl Settings {
+    fn of(upstream: &Upstream) -> Settings {
+        let Upstream { pool, timeouts, proxy_protocol, .. } = *upstream;
+        Settings { pool, timeouts, proxy_protocol }
+    }
 }
 
 /// Everything one worker holds for one upstream. Keyed by the upstream's identity across tables.
@@ -105,7 +115,7 @@ impl Pool {
     /// State for `upstream` on worker `index` of `workers`.
     pub fn new(upstream: &Upstream, bell: &Arc<Bell>, index: u32, workers: u32) -> Rc<Pool> {
         let pool = Rc::new(Pool {
-            settings: RefCell::new(Settings { pool: upstream.pool, timeouts: upstream.timeouts }),
+            settings: RefCell::new(Settings::of(upstream)),
             balancer: RefCell::new(RoundRobin::new(std::iter::empty(), index)),
             endpoints: RefCell::default(),
             open: Cell::new(0),
@@ -145,7 +155,8 @@ impl Pool {
             self.give_up(&state);
         }
         *self.endpoints.borrow_mut() = states;
-        *self.settings.borrow_mut() = Settings { pool: upstream.pool, timeouts: upstream.timeouts };
+        self.greet_with(upstream.proxy_protocol);
+        *self.settings.borrow_mut() = Settings::of(upstream);
     }
 
     /// Finds a connection for a request: an idle one, or a new one, or after a wait in line. `fresh` asks for a new one.
@@ -213,8 +224,10 @@ impl Pool {
         tried.connect_us += now.duration_since(started).as_micros() as u64;
         match result {
             Ok(Ok(socket)) => {
+                let greeting = self.settings.borrow().proxy_protocol;
+                let socket = Rc::new(socket);
                 lease.connection =
-                    Some(Connection { socket: Rc::new(socket), born: now, idle_since: now, requests: 0 });
+                    Some(Connection { socket, born: now, idle_since: now, requests: 0, greeting });
                 Ok(lease)
             }
             Ok(Err(error)) => {
@@ -244,6 +257,10 @@ impl Pool {
 
     fn give_up(&self, state: &EndpointState) {
         state.removed.set(true);
+        self.drop_all_idle(state);
+    }
+
+    fn drop_all_idle(&self, state: &EndpointState) {
         let gone = state.idle.take();
         self.closed(gone.len() as u32, true);
     }
