@@ -22,6 +22,7 @@ use crate::{
 use super::{
     base::{Base, Nothing},
     etcd,
+    files::Found,
 };
 
 pub use super::error::ConfigError;
@@ -31,7 +32,7 @@ pub use super::error::ConfigError;
 /// # Errors
 /// Every error, in the order of the files; never empty.
 pub fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
-    Base::load(path, None, &Nothing).map(|base| base.config)
+    Base::load(Found::now(path), None, &Nothing).map(|base| base.config)
 }
 
 /// Checks the text of a config file. Never panics, whatever the text. What it includes is not looked at.

@@ -16,7 +16,7 @@ pub mod diff;
 pub mod error;
 pub mod etcd;
 pub mod explain;
-mod files;
+pub mod files;
 pub mod identities;
 mod in_force;
 mod included;

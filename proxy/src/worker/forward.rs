@@ -89,8 +89,7 @@ pub async fn forward(
 
 /// What a try says of its endpoint. One that has answered has, whatever the client made of it.
 fn ended(result: &Result<Reply, Failure>, progress: &Progress) -> Ended {
-    let answered =
-        Ended::Answered { status: progress.status, first_byte_us: progress.phases.first_byte_us };
+    let answered = Ended::Answered { status: progress.status, first_byte_us: progress.phases.first_byte_us };
     match result {
         Ok(_) => answered,
         Err(Failure::ClientGone | Failure::ClientSlow(_)) if progress.status != 0 => answered,

@@ -8,6 +8,7 @@ use super::AROUND;
 use crate::control::{
     base::Base,
     desired::{Delta, Desired, Kind, Owner, Refused, Weight},
+    files::Found,
 };
 
 const TWO: &str = "\
@@ -336,7 +337,7 @@ fn of_a_bad_included_file_the_last_good_version_stays() {
 
     folder.write("routes.d/1.toml", &route("a").replace("upstream", "upsteam"));
     folder.write("routes.d/2.toml", &route("c"));
-    it.reload(&main).unwrap();
+    it.reload(&Found::now(&main)).unwrap();
     assert_eq!(names(&it), ["app", "a", "c", "mine"], "the bad file's last good version, the other's newest");
     let base = Arc::clone(it.base());
     let refused: Vec<_> = base.refused().map(|it| (it.name.ends_with("1.toml"), it.refused.len())).collect();
@@ -344,10 +345,12 @@ fn of_a_bad_included_file_the_last_good_version_stays() {
 
     // A file that takes the name of what the admin API has is bad; so is a main file that does.
     folder.write("routes.d/1.toml", &route("mine"));
-    it.reload(&main).unwrap();
+    it.reload(&Found::now(&main)).unwrap();
     assert_eq!(names(&it), ["app", "a", "c", "mine"]);
     let taken = fs::read_to_string(&main).unwrap() + &route("mine");
     folder.write("main.toml", &taken);
-    assert!(invalid(it.reload(&main)).iter().any(|it| it.contains("the route name `mine` is taken")));
+    assert!(
+        invalid(it.reload(&Found::now(&main))).iter().any(|it| it.contains("the route name `mine` is taken"))
+    );
     assert_eq!(names(&it), ["app", "a", "c", "mine"]);
 }

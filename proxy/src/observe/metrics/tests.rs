@@ -38,10 +38,7 @@ fn names_follow_the_conventions() {
         assert!(kind != &Kind::Histogram || name.ends_with("_seconds"), "{name}");
         assert!(help.ends_with('.') && !help.contains(['\n', '|', '\\']), "{name}: {help}");
         let labels = series(family);
-        assert!(
-            labels.len() < 2 || labels.iter().all(Option::is_some),
-            "{name}: a series lacks its label"
-        );
+        assert!(labels.len() < 2 || labels.iter().all(Option::is_some), "{name}: a series lacks its label");
         let label_names: HashSet<_> = labels.iter().flatten().map(|(name, _)| name).collect();
         assert!(label_names.len() <= 1, "{name}: more than one label");
         assert!(label_names.iter().all(|name| is_name(name)), "{name}");

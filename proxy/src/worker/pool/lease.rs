@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{EndpointState, Ended, Pool, Tried, idle::Connection};
+use super::{Ended, EndpointState, Pool, Tried, idle::Connection};
 use crate::{
     error::Failure,
     worker::{Worker, socket::Socket},
