@@ -37,7 +37,21 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "worker",
         ],
     ),
-    ("control", &["http", "proxy_protocol", "route", "rule", "upstream", "observe", "limits", "control", "error", "VERSION"]),
+    (
+        "control",
+        &[
+            "http",
+            "proxy_protocol",
+            "route",
+            "rule",
+            "upstream",
+            "observe",
+            "limits",
+            "control",
+            "error",
+            "VERSION",
+        ],
+    ),
     ("cli", &["control", "doctor", "server", "http", "route", "rule", "cli", "VERSION", "upstream"]),
 ];
 

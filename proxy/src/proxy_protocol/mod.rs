@@ -5,11 +5,11 @@
 //! connection has to bring a header, and who may, is not decided here.
 
 mod crc32c;
-mod v1;
-mod v2;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;
+mod v1;
+mod v2;
 
 use std::net::SocketAddr;
 

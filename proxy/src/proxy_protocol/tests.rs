@@ -230,8 +230,9 @@ fn address() -> impl Strategy<Value = SocketAddr> {
 
 /// Bytes that begin as headers do.
 fn header_like() -> impl Strategy<Value = Vec<u8>> {
-    let text = vec(prop_oneof!["TCP4 ", "TCP6 ", "UNKNOWN", "1.2.3.4 ", "::1 ", "80 ", "\r", "\n", "\\PC"], 0..9)
-        .prop_map(|parts| format!("PROXY {}\r\n", parts.concat()).into_bytes());
+    let text =
+        vec(prop_oneof!["TCP4 ", "TCP6 ", "UNKNOWN", "1.2.3.4 ", "::1 ", "80 ", "\r", "\n", "\\PC"], 0..9)
+            .prop_map(|parts| format!("PROXY {}\r\n", parts.concat()).into_bytes());
     let binary = (any::<[u8; 3]>(), vec(any::<u8>(), 0..300)).prop_map(|([command, family, low], body)| {
         [SIGNATURE, &[0x20 | command & 1, family & 0x33, 0, low], &body].concat()
     });

@@ -35,7 +35,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<(Header, usize)>, Malformed> {
     {
         return Err(Malformed("no such family or transport"));
     }
-    let (Some(command), Some(family), Some([high, low])) = (command, family, bytes.get(14..FIXED_BYTES)) else {
+    let (Some(command), Some(family), Some([high, low])) = (command, family, bytes.get(14..FIXED_BYTES))
+    else {
         return Ok(None);
     };
     let end = FIXED_BYTES + usize::from(u16::from_be_bytes([*high, *low]));

@@ -358,8 +358,13 @@ fn begin(
         (true, _) => ConnectionField::None,
     };
     let (edits, date) = (&this.route.response_headers, worker.date());
-    let how =
-        ResponseEncoding { edits, date: &date, connection, body: body_out, request_id: ids::on_response(this.client) };
+    let how = ResponseEncoding {
+        edits,
+        date: &date,
+        connection,
+        body: body_out,
+        request_id: ids::on_response(this.client),
+    };
     encode_response(&mut out, &response, &how);
     let mut body = BodyReader::new(response.body);
     worker.counters().upstream_bytes_in.add((bytes.len() - body_at.min(bytes.len())) as u64);

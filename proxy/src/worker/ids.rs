@@ -168,7 +168,6 @@ impl Default for Dice {
 }
 
 impl Dice {
-
     fn next(&self) -> u64 {
         let [a, mut b, mut c, mut d] = self.0.get();
         let result = a.wrapping_add(d).rotate_left(23).wrapping_add(a);

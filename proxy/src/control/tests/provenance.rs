@@ -33,10 +33,14 @@ fn what_is_written() {
         "trusted_proxies = [\"10.0.0.0/8\", \"2001:db8::1\", \"unix\"]\nclient_address = \"forwarded\"\n\
          proxy_protocol = \"accept\"\ntrace = { context = \"start\", request_id = \"make\" }",
     );
-    let config = good(&text.replace("name = \"app\"\nendpoints", "name = \"app\"\nproxy_protocol = \"v2\"\nendpoints"));
+    let config = good(
+        &text.replace("name = \"app\"\nendpoints", "name = \"app\"\nproxy_protocol = \"v2\"\nendpoints"),
+    );
     let Provenance { trusted_proxies, client_address, proxy_protocol, trace_context, request_id } =
         &config.listeners[0].provenance;
-    assert!(trusted_proxies.contains([10, 1, 2, 3].into()) && !trusted_proxies.contains([11, 0, 0, 0].into()));
+    assert!(
+        trusted_proxies.contains([10, 1, 2, 3].into()) && !trusted_proxies.contains([11, 0, 0, 0].into())
+    );
     assert!(trusted_proxies.contains_unix());
     assert_eq!((*client_address, *proxy_protocol), (ClientAddress::Forwarded, ProxyProtocol::Accept));
     assert_eq!((*trace_context, *request_id), (TraceContext::Start, RequestId::Make));
@@ -83,7 +87,7 @@ fn values_that_are_none() {
              trace = { context = \"on\", request_id = true, sampled = 1 }",
         ),
         &[
-            "4:20 listeners[0].trusted_proxies[0]: `10.0.0.0/33` is no length of a network's address | 0 to 32 bits",
+            "4:20 listeners[0].trusted_proxies[0]: `33` is no length of a network's address | 0 to 32 bits",
             "4:35 listeners[0].trusted_proxies[1]: `lb.internal` is neither an address nor a network | write an address or a network, as 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32; names are not looked up",
             "4:50 listeners[0].trusted_proxies[2]: `unix:/run/lb.sock` is no address | write \"unix\" for all that connect by unix sockets",
             "4:71 listeners[0].trusted_proxies[3]: `10.0.0.1/8` has bits set behind its first 8 | write 10.0.0.0/8 for all of that network, or 10.0.0.1 for the one address",
@@ -97,7 +101,8 @@ fn values_that_are_none() {
         ],
     );
     check(
-        &AROUND.replace("name = \"app\"\nendpoints", "name = \"app\"\nproxy_protocol = \"accept\"\nendpoints"),
+        &AROUND
+            .replace("name = \"app\"\nendpoints", "name = \"app\"\nproxy_protocol = \"accept\"\nendpoints"),
         &["7:18 upstreams[0].proxy_protocol: expected one of \"off\", \"v1\", \"v2\", found \"accept\""],
     );
 }
@@ -112,7 +117,8 @@ fn everybody_is_a_warning() {
 #[test]
 fn so_many_proxies() {
     let list = |count: usize| {
-        let all: Vec<String> = (0..count).map(|n| format!("\"10.{}.{}.{}\"", n >> 16, n >> 8 & 255, n & 255)).collect();
+        let all: Vec<String> =
+            (0..count).map(|n| format!("\"10.{}.{}.{}\"", n >> 16, n >> 8 & 255, n & 255)).collect();
         listener(&format!("trusted_proxies = [{}]", all.join(",")))
     };
     good(&list(4096));

@@ -47,13 +47,20 @@ fn few_enough(raw: &Raw, items: &[Item<TrustedProxy>], findings: &mut Findings) 
 
 /// Nobody is believed; so nothing can be taken on somebody's word.
 fn needs_proxies(raw: &Raw, findings: &mut Findings) {
-    const HINT: &str = "list the addresses of the proxies before this one, as trusted_proxies = [\"10.0.0.0/8\"]";
+    const HINT: &str =
+        "list the addresses of the proxies before this one, as trusted_proxies = [\"10.0.0.0/8\"]";
     if raw.client_address.value.is_some_and(|it| it != ClientAddress::Connection) {
-        let made = findings.error(raw.client_address.place, "the field counts only from `trusted_proxies`, and there are none");
+        let made = findings.error(
+            raw.client_address.place,
+            "the field counts only from `trusted_proxies`, and there are none",
+        );
         made.hint(HINT);
     }
     if raw.proxy_protocol.value.is_some_and(|it| it != ProxyProtocol::Off) {
-        let made = findings.error(raw.proxy_protocol.place, "a header counts only from `trusted_proxies`, and there are none");
+        let made = findings.error(
+            raw.proxy_protocol.place,
+            "a header counts only from `trusted_proxies`, and there are none",
+        );
         made.hint(HINT);
     }
 }

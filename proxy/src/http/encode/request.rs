@@ -88,7 +88,9 @@ fn copy_line(
         FieldKind::Forwarded | FieldKind::XForwardedOther if !how.trusted => return,
         FieldKind::XForwardedProto if !how.trusted => return,
         FieldKind::XForwardedHost if !how.trusted => return,
-        FieldKind::Traceparent | FieldKind::Tracestate if how.ids.is_some_and(|it| it.traceparent.replaces()) => {
+        FieldKind::Traceparent | FieldKind::Tracestate
+            if how.ids.is_some_and(|it| it.traceparent.replaces()) =>
+        {
             return;
         }
         FieldKind::XRequestId if how.ids.is_some_and(|it| it.request_id.replaces()) => return,

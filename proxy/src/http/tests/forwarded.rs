@@ -117,10 +117,9 @@ fn forwarded() {
 /// So many proxies, and no more.
 #[test]
 fn the_walk_is_bounded() {
-    for (name, field, prefix) in [
-        ("X-Forwarded-For", FieldKind::XForwardedFor, ""),
-        ("Forwarded", FieldKind::Forwarded, "for="),
-    ] {
+    for (name, field, prefix) in
+        [("X-Forwarded-For", FieldKind::XForwardedFor, ""), ("Forwarded", FieldKind::Forwarded, "for=")]
+    {
         for (proxies, wanted) in [
             (FORWARDED_HOPS_MAX - 1, "192.0.2.1".to_owned()),
             (FORWARDED_HOPS_MAX, "10.0.0.0".to_owned()),

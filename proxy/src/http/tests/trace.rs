@@ -83,7 +83,8 @@ fn upstream(lines: &str, ids: Option<Ids<'_>>, edits: &HeaderEdits) -> Vec<Strin
     lines.filter(|line| !ours.iter().any(|it| line.starts_with(it))).map(str::to_owned).collect()
 }
 
-const CAME: &str = "Traceparent: t\r\nA: 1\r\nTraceState: a=1, b=2\r\nX-REQUEST-ID: r\r\ntracestate: c=3,,\r\nB: 2\r\n";
+const CAME: &str =
+    "Traceparent: t\r\nA: 1\r\nTraceState: a=1, b=2\r\nX-REQUEST-ID: r\r\ntracestate: c=3,,\r\nB: 2\r\n";
 
 #[test]
 fn ids_take_the_place_of_what_came() {
@@ -98,16 +99,17 @@ fn ids_take_the_place_of_what_came() {
         ["A: 1", "X-REQUEST-ID: r", "B: 2", "traceparent: T", "tracestate: a=1,b=2,c=3"]
     );
     let started = Ids { keeps_state: false, request_id: Instead::This(Some(b"R")), ..traced };
-    assert_eq!(
-        upstream(CAME, Some(started), &none),
-        ["A: 1", "B: 2", "traceparent: T", "X-Request-Id: R"]
-    );
-    let dropped = Ids { traceparent: Instead::This(None), request_id: Instead::This(None), keeps_state: false };
+    assert_eq!(upstream(CAME, Some(started), &none), ["A: 1", "B: 2", "traceparent: T", "X-Request-Id: R"]);
+    let dropped =
+        Ids { traceparent: Instead::This(None), request_id: Instead::This(None), keeps_state: false };
     assert_eq!(upstream(CAME, Some(dropped), &none), ["A: 1", "B: 2"]);
     // The route has the last word.
     let names = ["traceparent", "tracestate", "x-request-id"];
     let edits = HeaderEdits { remove: names.map(http::HeaderName::from_static).into(), ..none };
-    assert_eq!(upstream(CAME, Some(Ids { request_id: Instead::This(Some(b"R")), ..traced }), &edits), ["A: 1", "B: 2"]);
+    assert_eq!(
+        upstream(CAME, Some(Ids { request_id: Instead::This(Some(b"R")), ..traced }), &edits),
+        ["A: 1", "B: 2"]
+    );
 }
 
 /// `tracestate` as it goes upstream.
@@ -125,7 +127,8 @@ fn tracestate_within_bounds() {
     let line = |members: &[String]| format!("tracestate: {}\r\n", members.join(","));
     let many: Vec<String> = (0..40).map(|n| format!("k{n}=v")).collect();
     assert_eq!(state(&line(&many)), many[..TRACESTATE_MEMBERS_MAX].join(","));
-    let exact = vec![format!("a={}", "x".repeat(200)), format!("b={}", "x".repeat(TRACESTATE_BYTES_MAX - 205))];
+    let exact =
+        vec![format!("a={}", "x".repeat(200)), format!("b={}", "x".repeat(TRACESTATE_BYTES_MAX - 205))];
     assert_eq!(exact.join(",").len(), TRACESTATE_BYTES_MAX);
     assert_eq!(state(&line(&exact)), exact.join(","));
     // Too much: long members first, then those at the end.

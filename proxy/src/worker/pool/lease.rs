@@ -52,7 +52,11 @@ impl Lease {
             (settings.pool.max_requests, settings.proxy_protocol)
         };
         let private = connection.greeting.or(greeting).is_some();
-        if private || self.endpoint.removed.get() || full || max_requests.is_some_and(|max| connection.requests >= max) {
+        if private
+            || self.endpoint.removed.get()
+            || full
+            || max_requests.is_some_and(|max| connection.requests >= max)
+        {
             self.connection = Some(connection);
             return;
         }
