@@ -78,6 +78,7 @@ fn check_request(bytes: &[u8], is_10: bool) {
         client_ip: "-",
         proto: "http",
         trusted: true,
+        ids: None,
     };
     let mut out = Vec::new();
     encode_request(&mut out, &head, &how);
@@ -100,8 +101,15 @@ fn check_response(bytes: &[u8], method: &Method, is_10: bool) {
     assert!(head.body != BodyLength::UntilClose || !head.keep_alive);
     for body in [BodyOut::AsReceived, BodyOut::LengthOnly, BodyOut::Chunked, BodyOut::UntilClose] {
         let edits = HeaderEdits::default();
-        let how =
-            ResponseEncoding { edits: &edits, own: &[], date: b"now", connection: ConnectionField::None, body, more: b"" };
+        let how = ResponseEncoding {
+            edits: &edits,
+            own: &[],
+            date: b"now",
+            connection: ConnectionField::None,
+            body,
+            more: b"",
+            request_id: None,
+        };
         let mut out = Vec::new();
         encode_response(&mut out, &head, &how);
         let expected = match body {

@@ -21,6 +21,7 @@
 //!
 //! - [`limits`]: every built-in bound.
 //! - [`http`]: bytes to values and back. Pure.
+//! - [`proxy_protocol`]: what load balancers put before everything else on a connection. Pure.
 //! - [`route`]: which route serves a request. Pure and immutable.
 //! - [`limit`]: how much is too much. Pure.
 //! - [`rule`]: what is done about a request before it is routed. Pure and immutable.
@@ -44,6 +45,7 @@ pub mod limit;
 pub mod limits;
 pub mod observe;
 pub mod overload;
+pub mod proxy_protocol;
 pub mod route;
 pub mod rule;
 pub mod server;

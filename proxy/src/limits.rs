@@ -19,6 +19,23 @@ pub const LEADING_EMPTY_LINES_MAX: usize = 2;
 /// Interim (1xx) responses passed on for one request before the upstream is taken as broken.
 pub const INTERIM_RESPONSES_MAX: usize = 16;
 
+/// Entries of `X-Forwarded-For` or `Forwarded` that are looked at, from the right: proxies between a client and us.
+pub const FORWARDED_HOPS_MAX: usize = 32;
+/// Networks in the `trusted_proxies` of one listener.
+pub const TRUSTED_PROXIES_MAX: usize = 4096;
+/// A PROXY protocol header of version 1, in bytes, CRLF included: what its specification allows.
+pub const PROXY_HEADER_V1_BYTES_MAX: usize = 107;
+/// A PROXY protocol header of version 2, in bytes. Its vectors are to fit into a packet together with all else.
+pub const PROXY_HEADER_V2_BYTES_MAX: usize = 4096;
+/// An `X-Request-Id` that is passed on, in bytes.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Members of a `tracestate`, W3C Trace Context section 3.3.1.1.
+pub const TRACESTATE_MEMBERS_MAX: usize = 32;
+/// A `tracestate` that is passed on, in bytes: what section 3.3.1.5 asks for at least.
+pub const TRACESTATE_BYTES_MAX: usize = 512;
+/// A member of it that is longer goes first where that is too much.
+pub const TRACESTATE_LONG_MEMBER_BYTES: usize = 128;
+
 /// Hexadecimal digits of a chunk size. 16 would be 64 bits; 15 keeps every sum below 2^63.
 pub const CHUNK_SIZE_DIGITS_MAX: usize = 15;
 /// A chunk-size line with its extensions, in bytes.
@@ -67,6 +84,7 @@ const _: () = assert!(REQUEST_HEAD_BYTES_DEFAULT <= REQUEST_HEAD_BYTES_MAX);
 const _: () = assert!(REQUEST_HEAD_BYTES_MAX <= u16::MAX as usize);
 const _: () = assert!(RESPONSE_HEAD_BYTES_MAX <= u16::MAX as usize);
 const _: () = assert!(CHUNK_SIZE_DIGITS_MAX < 16);
+const _: () = assert!(PROXY_HEADER_V1_BYTES_MAX < PROXY_HEADER_V2_BYTES_MAX);
 
 /// A regular expression in a route, compiled, in bytes.
 pub const ROUTE_REGEX_BYTES_MAX: usize = 1024 * 1024;

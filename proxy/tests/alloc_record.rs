@@ -68,6 +68,7 @@ fn record(recorder: &mut Recorder, routes: &[Arc<str>], count: u64) {
                 overhead_us: n % 50,
             },
             rules: None,
+            ids: None,
         });
         if n % 100 == 0 {
             recorder.tick(Vec::new);

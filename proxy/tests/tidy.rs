@@ -12,13 +12,17 @@ use std::{
 const LINES_MAX: usize = 400;
 
 /// Each folder (or file) with the crate's modules that it may name.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("limits.rs", &[]),
     ("limit", &["limits"]),
     ("http", &["limits"]),
-    ("upstream", &["limits"]),
+    ("proxy_protocol", &["limits"]),
+    ("upstream", &["limits", "proxy_protocol"]),
     ("overload", &[]),
-    ("route", &["http", "upstream", "overload", "limit", "limits", "rule::Rules"]),
+    (
+        "route",
+        &["http", "upstream", "overload", "limit", "limits", "rule::Rules", "rule::Network"],
+    ),
     ("rule", &["http", "route", "limits"]),
     ("error.rs", &["http", "observe"]),
     ("observe", &["limits", "error", "upstream"]),
@@ -26,6 +30,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
         "worker",
         &[
             "http",
+            "proxy_protocol",
             "route",
             "rule",
             "upstream",
@@ -42,7 +47,17 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     (
         "control",
         &[
-            "http", "route", "rule", "upstream", "overload", "observe", "limit", "limits", "control", "error",
+            "http",
+            "proxy_protocol",
+            "route",
+            "rule",
+            "upstream",
+            "overload",
+            "observe",
+            "limit",
+            "limits",
+            "control",
+            "error",
             "VERSION",
         ],
     ),

@@ -109,6 +109,7 @@ pub fn upstream(id: u32, addresses: &[At]) -> Arc<Upstream> {
         deadline_header: None,
         health: None,
         breaker: None,
+        proxy_protocol: None,
     })
 }
 
@@ -130,6 +131,7 @@ pub fn table(generation: u64, routes: Vec<Route>, upstreams: Vec<Arc<Upstream>>)
         tunnel_idle_timeout: minute,
         response_write_timeout: minute,
         forwarded: Forwarded::Replace,
+        provenance: Default::default(),
     };
     let built = Built::new(generation, routes, upstreams, vec![Arc::new(listener)]);
     Arc::clone(built.unwrap_or_else(|errors| panic!("{errors:?}")).table())

@@ -15,6 +15,7 @@ use crate::{
     http::HeaderEdits,
     limit::RouteLimits,
     overload::{Priority, Settings as Overload},
+    proxy_protocol::Version,
     route::{Hedge, Listener, Redirect, Respond, predicate::Predicates},
     rule::Rules,
     upstream::{
@@ -183,6 +184,8 @@ pub struct Upstream {
     pub health: Option<Arc<HealthSettings>>,
     /// Its circuit breaker; `None`: there is none.
     pub breaker: Option<BreakerSettings>,
+    /// The header that connections begin with; `None`: none.
+    pub proxy_protocol: Option<Version>,
     /// What was written, as JSON.
     pub written: Arc<str>,
 }

@@ -174,6 +174,7 @@ fn upstream(
             settings,
             circuit: old.and_then(|it| Some(Arc::clone(&it.breaker.as_ref()?.circuit))).unwrap_or_default(),
         }),
+        proxy_protocol: from.proxy_protocol,
     }
 }
 

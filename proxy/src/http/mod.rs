@@ -17,6 +17,8 @@
 //! | `framing` | how long the body is |
 //! | `cookie` | which cookies a request brings |
 //! | `connection`, `upgrade` | the `Connection` options and what may become a tunnel |
+//! | `forwarded` | who has sent a request, by what proxies have noted |
+//! | `trace` | the ids that go along with a request |
 //! | `request`, `response` | whole heads |
 //! | `encode` | heads for the other side |
 //! | `chunked`, `trailer` | the chunked transfer coding, both ways |
@@ -31,11 +33,13 @@ pub mod edits;
 pub mod encode;
 pub mod error;
 pub mod field;
+pub mod forwarded;
 pub mod framing;
 pub mod request;
 pub mod response;
 pub mod scan;
 mod target;
+pub mod trace;
 mod trailer;
 pub mod upgrade;
 

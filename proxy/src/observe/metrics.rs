@@ -159,6 +159,11 @@ metrics! {
             "Client connections answered and closed because their listener, or what their client may have of it, was full." {
             connections_refused [reason "listener_full"], connections_refused_client [reason "client_limit"],
         }
+        Counter Sum One "ringlane_proxy_protocol_refused_total"
+            "Client connections closed for want of a good PROXY protocol header, by what was wrong." {
+            proxy_protocol_malformed [reason "malformed"], proxy_protocol_late [reason "late"],
+            proxy_protocol_untrusted [reason "untrusted"],
+        }
         Counter Sum One "ringlane_accept_errors_total" "Failures to accept, such as no free descriptor." { accept_errors }
         Counter Sum One "ringlane_descriptor_shortages_total" "Times that no descriptor was free, by what it was for." {
             descriptors_short_client [wanted_for "client"], descriptors_short_upstream [wanted_for "upstream"],

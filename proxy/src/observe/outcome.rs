@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::noted::Noted;
+use super::{ids::Ids, noted::Noted};
 
 /// What the proxy waited for from the client when time ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -270,6 +270,8 @@ pub struct Outcome<'a> {
     pub phases: Phases,
     /// What rules have said of it; `None`: nothing.
     pub rules: Option<&'a Noted<'a>>,
+    /// Ids that went along with it; `None`: its listener asks for none.
+    pub ids: Option<&'a Ids<'a>>,
 }
 
 #[cfg(test)]

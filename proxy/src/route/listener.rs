@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::provenance::Provenance;
 use crate::{limit::ListenerLimits, upstream::Address};
 
 /// What happens to `X-Forwarded-*` fields that a client sent.
@@ -10,7 +11,8 @@ pub enum Forwarded {
     /// Dropped, and ours written: nobody is trusted.
     #[default]
     Replace,
-    /// Kept, and ours appended to `X-Forwarded-For`: every client of this listener is a trusted proxy.
+    /// Kept, and ours appended to `X-Forwarded-For`: every client of this listener is a trusted proxy; where trusted
+    /// proxies are listed, only theirs are.
     Append,
 }
 
@@ -45,4 +47,6 @@ pub struct Listener {
     pub response_write_timeout: Duration,
     /// What to do with the client's own `X-Forwarded-*`.
     pub forwarded: Forwarded,
+    /// Whom it believes about clients.
+    pub provenance: Provenance,
 }

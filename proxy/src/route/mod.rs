@@ -19,6 +19,7 @@ mod pattern_error;
 mod precedence;
 pub mod predicate;
 pub mod prepared;
+pub mod provenance;
 pub(crate) mod query;
 mod redirect;
 mod rewrite;

@@ -43,6 +43,7 @@ use self::{
     health::{Health, HealthSettings},
     sticky::Sticky,
 };
+use crate::proxy_protocol::Version;
 
 /// Where an endpoint listens. Names are resolved on the control thread, so a worker only ever sees addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -160,6 +161,8 @@ pub struct Upstream {
     pub health: Option<Arc<HealthSettings>>,
     /// What keeps requests away from it when it fails; `None`: nothing.
     pub breaker: Option<Breaker>,
+    /// The PROXY protocol header that connections begin with, each of which then serves one request; `None`: none.
+    pub proxy_protocol: Option<Version>,
 }
 
 impl Upstream {

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use http::{StatusCode, Version};
 
-use super::{connection::Client, exchange::Progress};
+use super::{connection::Client, exchange::Progress, ids};
 use crate::{
     error::Failure,
     http::{HeadError, RequestHead},
@@ -141,10 +141,11 @@ pub fn encode_failure(
 /// Writes what `out` holds to the client, within its write timeout, and notes it in `progress`.
 pub async fn send(
     client: &Client,
-    out: Vec<u8>,
+    mut out: Vec<u8>,
     status: StatusCode,
     progress: &mut Progress,
 ) -> Result<Vec<u8>, Failure> {
+    ids::sign(client, &mut out);
     let length = out.len() as u64;
     let out = client.write(out).await?;
     progress.status = status.as_u16();

@@ -9,8 +9,9 @@ use super::{
     Worker, answer,
     deadline::{Patience, Rest, Timer},
     doors::Door,
-    exchange, limited,
+    exchange, header, limited,
     pace::Paces,
+    peer::{Asked, Ends},
     relay::Piece,
     socket::{Socket, WriteError},
 };
@@ -37,8 +38,12 @@ pub struct Client {
     pub timer: Timer,
     /// What its listener asks of it, as of `revision`.
     pub listener: Arc<Listener>,
-    /// Its address, without port.
+    /// Its address, without port, as text.
     pub peer: Box<str>,
+    /// Both ends of its connection.
+    pub ends: Ends,
+    /// What has been found out about the request that it is served, where its listener asks for that.
+    pub asked: Option<Box<Asked>>,
     /// Its worker.
     pub worker: Rc<Worker>,
     /// The most that the body of its request may be, in bytes.
@@ -51,15 +56,23 @@ pub struct Client {
 
 impl Client {
     /// A client that has just come by `door`.
-    pub fn new(worker: &Rc<Worker>, socket: Socket, door: Rc<Door>, peer: String) -> Client {
+    pub fn new(
+        worker: &Rc<Worker>,
+        socket: Socket,
+        door: Rc<Door>,
+        peer: Option<std::net::SocketAddr>,
+    ) -> Client {
         let listener = door.listener();
+        let ends = Ends::new(peer, &listener);
         Client {
             socket,
             timer: worker.deadlines.timer_at(door.number),
             body_bytes_max: Cell::new(listener.request_body_bytes),
             paces: Paces::of(&listener),
             listener,
-            peer: peer.into(),
+            peer: ends.text(),
+            ends,
+            asked: None,
             worker: Rc::clone(worker),
             revision: worker.doors.revision(),
             door,
@@ -75,6 +88,7 @@ impl Client {
             if self.listener.limits.has_rates() != self.paces.is_some() {
                 self.paces = Paces::of(&self.listener);
             }
+            self.ends.judge(&self.listener.provenance.trusted_proxies);
         }
     }
 
@@ -135,6 +149,9 @@ impl Client {
 
 /// Serves a connection until it ends.
 pub async fn serve(client: &mut Client) {
+    if !header::pass(client).await {
+        return;
+    }
     let mut rest = Rest::First;
     loop {
         let mut wait = client.listener.keep_alive_timeout;
@@ -149,6 +166,7 @@ pub async fn serve(client: &mut Client) {
         if !Box::pin(busy(client)).await {
             return;
         }
+        client.asked = None;
     }
 }
 
@@ -313,6 +331,7 @@ async fn refuse(client: &Client, failure: Failure, started: std::time::Instant, 
         attempts: 0,
         phases: Phases { total_us, overhead_us: total_us, ..Phases::default() },
         rules: None,
+        ids: None,
     });
     if !silent {
         linger(client).await;

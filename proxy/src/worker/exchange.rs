@@ -9,8 +9,9 @@ use super::{
     body::BodyReader,
     connection::{Client, drain, linger},
     forward::{self, Forward, Reply},
+    ids::{self, Ids},
     limited::{self, Held},
-    local, overload,
+    local, overload, peer,
     pool::UnderWay,
     rules::{self, Said},
 };
@@ -102,6 +103,7 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
     let worker = Rc::clone(&client.worker);
     let adopted = worker.table();
     client.adopt();
+    peer::begin(client, head);
     let (client, counters) = (&*client, worker.counters());
     counters.requests_active.inc();
     let mut active = Active { counters, client, head, started, recorded: false };
@@ -307,12 +309,13 @@ fn record(
     let waits = phases.queue_us + phases.connect_us + phases.first_byte_us + progress.waited_us;
     phases.overhead_us = total_us.saturating_sub(waits);
     let noted = chosen.rules.map(|rules| rules::noted(rules, &progress.said, head));
+    let ids = ids::of(client).map(Ids::logged);
     worker.record(&Outcome {
         listener: &client.listener.name,
         route: chosen.route.map(|route| (route.id, &route.name)),
         upstream: chosen.upstream.map(|upstream| &*upstream.name),
         endpoint: progress.endpoint.as_deref(),
-        client: &client.peer,
+        client: peer::text(client, head),
         method: head.method.as_str(),
         host: head.authority(),
         path: head.path(),
@@ -324,6 +327,7 @@ fn record(
         attempts: progress.attempts,
         phases: progress.phases,
         rules: noted.as_ref(),
+        ids: ids.as_ref(),
     });
 }
 
@@ -348,5 +352,6 @@ fn record_fault(client: &Client, head: &RequestHead, started: Instant) {
         attempts: 0,
         phases: Phases { total_us, ..Phases::default() },
         rules: None,
+        ids: None,
     });
 }

@@ -20,7 +20,7 @@ use super::{
     deadline::{Rest, Timer},
     descriptors::{self, Wanted},
     doors::Door,
-    socket::{Socket, peer_text},
+    socket::Socket,
 };
 use crate::{
     error::Failure,
@@ -230,8 +230,8 @@ fn complain(worker: &Worker, listener: &Listener, error: &io::Error) {
 }
 
 fn welcome(worker: &Rc<Worker>, door: &Rc<Door>, (fd, peer): (OwnedFd, socket2::SockAddr)) {
-    let address = peer.as_socket().map(|peer| peer.ip());
-    let peer = peer_text(&peer);
+    let peer = peer.as_socket();
+    let address = peer.map(|peer| peer.ip());
     let Ok(socket) = Socket::from_ready_fd(fd) else { return };
     let setup = &worker.setup;
     // What is asked of the client from its first byte on is what the newest table says.

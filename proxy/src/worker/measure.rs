@@ -93,7 +93,8 @@ impl Bench {
             let listener = adopted.table.listeners.first().cloned();
             let listener = listener.ok_or_else(|| io::Error::other("the table has no listener"))?;
             let socket = Socket::from_fd(fd, worker.epoll)?;
-            let mut client = Client::new(worker, socket, Door::new(0, listener), "127.0.0.1".to_owned());
+            let peer = Some(([127, 0, 0, 1], 50_000).into());
+            let mut client = Client::new(worker, socket, Door::new(0, listener), peer);
             monoio::spawn(async move { connection::serve(&mut client).await });
             Ok(())
         })

@@ -23,6 +23,8 @@ mod exchange;
 mod forward;
 mod handover;
 mod limited;
+mod header;
+mod ids;
 mod listener;
 mod local;
 #[doc(hidden)]
@@ -107,6 +109,7 @@ pub struct Worker {
     rules: rules::Memory,
     limiter: limited::Limiter,
     load: Load,
+    dice: ids::Dice,
     adopted: RefCell<Rc<Adopted>>,
     pools: RefCell<Pools>,
     splits: Splits,
@@ -143,6 +146,7 @@ impl Worker {
             recorder: RefCell::new(recorder),
             rules: rules::Memory::default(),
             load: Load::default(),
+            dice: ids::Dice::default(),
             adopted: RefCell::new(Rc::new(adopted)),
             pools: RefCell::new(pools),
             splits: Splits::default(),

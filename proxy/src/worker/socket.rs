@@ -150,6 +150,13 @@ impl Socket {
         !self.watch.is_idle()
     }
 
+    /// Gives back what was read and belongs to whoever reads next. Only between two reads.
+    pub fn unread(&self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.watch.put(bytes);
+        }
+    }
+
     /// Waits until something can be written, without writing it.
     pub async fn writable(&self) -> io::Result<()> {
         // SAFETY: as in `poll_readable`: only the descriptor is read.
@@ -373,9 +380,4 @@ impl Drop for Socket {
     fn drop(&mut self) {
         note_held(self.fd().as_raw_fd(), false);
     }
-}
-
-/// The address of a peer, as text for logs and `X-Forwarded-For`; on a unix socket `unknown`, the word of RFC 7239.
-pub fn peer_text(address: &socket2::SockAddr) -> String {
-    address.as_socket().map_or_else(|| "unknown".to_owned(), |socket| socket.ip().to_canonical().to_string())
 }

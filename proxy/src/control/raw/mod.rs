@@ -17,6 +17,7 @@ pub(crate) mod health;
 pub(crate) mod json;
 pub(crate) mod limits;
 pub(crate) mod overload;
+pub(crate) mod provenance;
 pub(crate) mod quantity;
 pub(crate) mod retries;
 pub(crate) mod routes;

@@ -13,6 +13,7 @@ use super::{
     health::{Breaker, Ejection, HealthChecks, WHEN_UNHEALTHY},
     limits::UNDER_WAY_MAX,
     overload::Overload,
+    provenance::{CLIENT_ADDRESS, PROXY_PROTOCOL, TRUSTED_PROXY, Trace},
     quantity::{size, time, time_from},
     retries::Retries,
     routes::Route,
@@ -24,7 +25,11 @@ use super::{
 use crate::{
     control::config::{AccessLog as AccessLogTarget, Driver, LogFormat},
     limits,
-    route::listener::Forwarded,
+    proxy_protocol::Version,
+    route::{
+        listener::Forwarded,
+        provenance::{ClientAddress, ProxyProtocol, TrustedProxy},
+    },
     upstream::{Address, Balance, health::WhenUnhealthy},
 };
 
@@ -150,10 +155,21 @@ section! {
         address: Address, required, LISTEN;
         /// Client connections open at a time, over all workers; beyond it 503 and close.
         max_connections: u64, default(100_000), count(1, CONNECTIONS_MAX);
-        /// What happens to X-Forwarded-* fields that a client sent: "replace" drops them (nobody is trusted), "append"
-        /// keeps them (every client of this listener is a trusted proxy).
-        forwarded: Forwarded, default("replace"),
-            Choice(&[("replace", Forwarded::Replace), ("append", Forwarded::Append)]);
+        /// Proxies whose word on the client is taken: "10.0.0.0/8", "2001:db8::1", or "unix" for all that connect by
+        /// a unix socket.
+        trusted_proxies: Vec<Item<TrustedProxy>>, default([]), List(TRUSTED_PROXY);
+        /// Where the client's address is taken from, for rules, limits and the access log: "connection", or by trusted
+        /// proxies "x-forwarded-for" or "forwarded", read from the right past trusted proxies.
+        client_address: ClientAddress, default("connection"), CLIENT_ADDRESS;
+        /// The PROXY protocol, versions 1 and 2. "accept": trusted proxies have to bring a header, others are clients of
+        /// their own. "require": everybody has to, and who is no trusted proxy is closed.
+        proxy_protocol: ProxyProtocol, default("off"), PROXY_PROTOCOL;
+        /// What happens to X-Forwarded-* fields that a client sent: "replace" drops them, "append" keeps those of trusted
+        /// proxies (without trusted_proxies: everybody's). "auto": "append" with trusted_proxies, else "replace".
+        forwarded: Option<Forwarded>, default("auto"),
+            Choice(&[("auto", None), ("replace", Some(Forwarded::Replace)), ("append", Some(Forwarded::Append))]);
+        /// Ids that go along with requests, upstream and into the access log.
+        trace: Trace, default({}), table::<Trace>();
         /// Bounds on what a request may be.
         limits: Limits, default({}), table::<Limits>();
         /// Bounds on how long a client may take.
@@ -219,6 +235,10 @@ section! {
         endpoints: Vec<Item<RawEndpoint>>, required, List(EndpointSpec);
         /// How often names among the endpoints are looked up; a failed look-up keeps the last answer.
         dns_refresh: Duration, default("30s"), time_from(Duration::from_secs(1));
+        /// Sends a PROXY protocol header with the client's address first on each connection. Connections then serve one
+        /// request each.
+        proxy_protocol: Option<Version>, default("off"),
+            Choice(&[("off", None), ("v1", Some(Version::V1)), ("v2", Some(Version::V2))]);
         /// Bounds on connections.
         pool: Pool, default({}), table::<Pool>();
         /// Bounds on how long a server may take.

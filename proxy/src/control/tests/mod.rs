@@ -15,6 +15,7 @@ mod good;
 mod included;
 mod json_schema;
 mod never_panics;
+mod provenance;
 mod resolving;
 mod rolling_back;
 mod upon;

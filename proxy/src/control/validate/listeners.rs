@@ -3,11 +3,12 @@
 use super::{
     Names,
     limits::{listener_limits, narrow},
+    provenance,
 };
 use crate::{
     control::raw::{findings::Findings, sections::Listener as Raw, spec::Item},
     limit::ListenerLimits,
-    route::Listener,
+    route::{Listener, provenance::Provenance},
 };
 
 /// Checks all listeners. `None` when any is wrong.
@@ -27,12 +28,12 @@ pub(super) fn validate(items: &[Item<Raw>], workers: u64, findings: &mut Finding
             made.hint(format!("at least {workers}, or fewer runtime.workers"));
         }
         listener_limits(raw, findings);
-        listeners.push(listener(raw));
+        listeners.push(listener(raw, provenance::validate(raw, findings)));
     }
     listeners.into_iter().collect()
 }
 
-fn listener(raw: &Raw) -> Option<Listener> {
+fn listener(raw: &Raw, provenance: Option<Provenance>) -> Option<Listener> {
     let limits = raw.limits.value.as_ref()?;
     let timeouts = raw.timeouts.value.as_ref()?;
     Some(Listener {
@@ -55,6 +56,7 @@ fn listener(raw: &Raw) -> Option<Listener> {
         keep_alive_timeout: timeouts.keep_alive.value?,
         tunnel_idle_timeout: timeouts.tunnel_idle.value?,
         response_write_timeout: timeouts.response_write.value?,
-        forwarded: raw.forwarded.value?,
+        forwarded: provenance::forwarded(raw)?,
+        provenance: provenance?,
     })
 }

@@ -12,6 +12,7 @@ mod listeners;
 mod matches;
 mod retries;
 mod overload;
+mod provenance;
 pub(crate) mod routes;
 mod rules;
 pub(crate) mod upstreams;

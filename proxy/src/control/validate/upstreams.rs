@@ -111,6 +111,7 @@ fn plain(
         deadline_header,
         health: health::settings(raw)?,
         breaker: health::breaker(raw)?,
+        proxy_protocol: raw.proxy_protocol.value?,
         written,
     })
 }

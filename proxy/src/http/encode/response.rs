@@ -51,6 +51,8 @@ pub struct ResponseEncoding<'a> {
     pub body: BodyOut,
     /// Lines of our own, each with its end; mostly none.
     pub more: &'a [u8],
+    /// `X-Request-Id`, in place of what the upstream sent; `None`: as it came.
+    pub request_id: Option<&'a [u8]>,
 }
 
 /// What the copied lines have shown.
@@ -85,6 +87,7 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, how: &ResponseEnc
                 copier.keep(line);
             }
             _ if is_own(how.own, line.name(&head.raw)) => {}
+            FieldKind::XRequestId if how.request_id.is_some() => {}
             _ => copy_line(&mut copier, line, how.edits, &mut found),
         }
     }
@@ -107,6 +110,11 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, how: &ResponseEnc
     }
     put_own(out, how.own, how.edits);
     out.extend_from_slice(how.more);
+    if let Some(id) = how.request_id
+        && stays(how.edits, b"x-request-id")
+    {
+        put_field(out, b"X-Request-Id", id);
+    }
     how.edits.write(out);
     out.extend_from_slice(b"\r\n");
 }

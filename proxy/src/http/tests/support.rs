@@ -41,6 +41,7 @@ pub(super) fn untrusted(edits: &HeaderEdits) -> RequestEncoding<'_> {
         client_ip: "192.0.2.1",
         proto: "http",
         trusted: false,
+        ids: None,
     }
 }
 
@@ -53,6 +54,7 @@ pub(super) fn plain(edits: &HeaderEdits) -> ResponseEncoding<'_> {
         connection: ConnectionField::None,
         body: BodyOut::AsReceived,
         more: b"",
+        request_id: None,
     }
 }
 

@@ -36,8 +36,9 @@ pub(super) async fn attempt(
 ) -> Result<Try, Failure> {
     let worker = &this.client.worker;
     let Some(upstream) = lease.socket_handle() else { return Err(Failure::UpstreamClosed) };
-    let mut lease = Some(lease);
     let mut out = worker.buffers.take_write();
+    lease.greet(this.client, this.head, &mut out);
+    let mut lease = Some(lease);
     encode(this, &mut out);
     let before = buf.len();
     let passed = body_so_far(this, buf, reader, &mut out)?;

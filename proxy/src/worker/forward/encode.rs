@@ -5,7 +5,11 @@ use std::time::Instant;
 use super::Forward;
 use crate::{
     http::{OwnField, RequestEncoding, encode_request},
-    route::{listener::Forwarded, rewrite_target},
+    route::rewrite_target,
+    worker::{
+        ids::{self, Ids},
+        peer,
+    },
 };
 
 /// Appends it to `out`.
@@ -28,7 +32,8 @@ pub fn encode(this: &Forward<'_>, out: &mut Vec<u8>) {
         own: own.as_slice(),
         client_ip: &this.client.peer,
         proto: "http",
-        trusted: this.client.listener.forwarded == Forwarded::Append,
+        trusted: peer::keeps_forwarded(this.client),
+        ids: ids::of(this.client).map(Ids::upstream),
     };
     encode_request(out, head, &how);
 }

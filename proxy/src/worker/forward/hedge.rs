@@ -218,6 +218,7 @@ async fn second(this: &Forward<'_>, first: &Sent, timer: &Timer, attempts: &Cell
     let lease = this.pool.spare(worker, &mut tried, timer).await?;
     let (upstream, endpoint) = (lease.socket_handle()?, Rc::clone(lease.endpoint()));
     let mut out = worker.buffers.take_write();
+    lease.greet(this.client, this.head, &mut out);
     encode(this, &mut out);
     worker.counters().upstream_bytes_out.add(out.len() as u64);
     worker.counters().hedges.inc();

@@ -18,7 +18,7 @@ use crate::{
         answer::ATTEMPTS,
         body::{BodyReader, Framing},
         exchange::{Progress, keeps_open},
-        limited,
+        ids, limited,
         pool::Lease,
         relay::{self, Piece},
         response::final_head,
@@ -155,6 +155,7 @@ fn begin(
         connection,
         body: body_out,
         more: progress.set_cookie.as_deref().unwrap_or_default(),
+        request_id: ids::on_response(this.client),
     };
     encode_response(&mut out, &response, &how);
     limited::put_fields(&mut out, Some(this.route), progress);

@@ -7,7 +7,7 @@ use crate::{
     error::Failure,
     http::{BodyOut, ConnectionField, ResponseEncoding, ResponseHead, encode_response},
     observe::Termination,
-    worker::{exchange::Progress, pool::Lease, tunnel},
+    worker::{exchange::Progress, ids, pool::Lease, tunnel},
 };
 
 /// A connection that has left HTTP.
@@ -37,6 +37,7 @@ pub(super) async fn switch(
         connection: ConnectionField::Upgrade,
         body: BodyOut::AsReceived,
         more: progress.set_cookie.as_deref().unwrap_or_default(),
+        request_id: ids::on_response(this.client),
     };
     encode_response(&mut out, &response, &how);
     // What either side has sent early goes first.

@@ -17,6 +17,7 @@ use std::{
 use super::{EndpointState, Pool};
 use crate::{
     observe::Counters,
+    proxy_protocol::Version,
     worker::{Worker, socket::Socket},
 };
 
@@ -26,6 +27,8 @@ pub(super) struct Connection {
     pub(super) born: Instant,
     pub(super) idle_since: Instant,
     pub(super) requests: u64,
+    /// The header that it begins with, which makes it one client's.
+    pub(super) greeting: Option<Version>,
 }
 
 /// Rung by the watch of an idle connection. A waker has to be `Send`, hence `Arc` and atomics; all of it stays on

@@ -54,8 +54,16 @@ impl Lease {
         connection.requests += 1;
         let pool = Rc::clone(&self.pool);
         let full = pool.idle.get() >= pool.idle_max.get() || pool.open.get() > pool.open_max.get();
-        let max_requests = pool.settings.borrow().pool.max_requests;
-        if self.endpoint.removed.get() || full || max_requests.is_some_and(|max| connection.requests >= max) {
+        let (max_requests, greeting) = {
+            let settings = pool.settings.borrow();
+            (settings.pool.max_requests, settings.proxy_protocol)
+        };
+        let private = connection.greeting.or(greeting).is_some();
+        if private
+            || self.endpoint.removed.get()
+            || full
+            || max_requests.is_some_and(|max| connection.requests >= max)
+        {
             self.connection = Some(connection);
             return;
         }

@@ -7,6 +7,7 @@
 
 mod admission;
 mod flow;
+mod greeting;
 mod idle;
 mod key;
 mod lease;
@@ -47,6 +48,7 @@ use super::{
 use crate::{
     error::Failure,
     limits::TICK,
+    proxy_protocol::Version,
     upstream::{
         Address, Balancers, PoolLimits, Upstream, UpstreamTimeouts,
         budget::Budget,
@@ -77,6 +79,14 @@ pub struct EndpointState {
 struct Settings {
     pool: PoolLimits,
     timeouts: UpstreamTimeouts,
+    proxy_protocol: Option<Version>,
+}
+
+impl Settings {
+    fn of(upstream: &Upstream) -> Settings {
+        let Upstream { pool, timeouts, proxy_protocol, .. } = *upstream;
+        Settings { pool, timeouts, proxy_protocol }
+    }
 }
 
 /// Everything one worker holds for one upstream. Keyed by the upstream's identity across tables.
@@ -112,7 +122,7 @@ impl Pool {
     /// State for `upstream` on worker `index` of `workers`.
     pub fn new(upstream: &Upstream, bell: &Arc<Bell>, index: u32, workers: u32) -> Rc<Pool> {
         let pool = Rc::new(Pool {
-            settings: RefCell::new(Settings { pool: upstream.pool, timeouts: upstream.timeouts }),
+            settings: RefCell::new(Settings::of(upstream)),
             balancer: RefCell::new(Balancers::new(index)),
             goes_by: GoesBy::default(),
             // Another in each worker and each process.
@@ -169,7 +179,8 @@ impl Pool {
         }
         self.adopt_balance(upstream, &states);
         *self.endpoints.borrow_mut() = states;
-        *self.settings.borrow_mut() = Settings { pool: upstream.pool, timeouts: upstream.timeouts };
+        self.greet_with(upstream.proxy_protocol);
+        *self.settings.borrow_mut() = Settings::of(upstream);
     }
 
     /// Finds a connection for a request: an idle one, or a new one, or after a wait in line. `fresh` asks for a new one.
@@ -242,8 +253,10 @@ impl Pool {
         tried.connect_us += now.duration_since(started).as_micros() as u64;
         match result {
             Ok(Ok(socket)) => {
+                let greeting = self.settings.borrow().proxy_protocol;
+                let socket = Rc::new(socket);
                 lease.connection =
-                    Some(Connection { socket: Rc::new(socket), born: now, idle_since: now, requests: 0 });
+                    Some(Connection { socket, born: now, idle_since: now, requests: 0, greeting });
                 Ok(lease)
             }
             Ok(Err(error)) if descriptors::are_short(&error) => {
@@ -282,6 +295,10 @@ impl Pool {
 
     fn give_up(&self, state: &EndpointState) {
         state.removed.set(true);
+        self.drop_all_idle(state);
+    }
+
+    fn drop_all_idle(&self, state: &EndpointState) {
         let gone = state.idle.take();
         self.closed(gone.len() as u32, true);
     }
