@@ -19,10 +19,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("proxy_protocol", &["limits"]),
     ("upstream", &["limits", "proxy_protocol"]),
     ("overload", &[]),
-    (
-        "route",
-        &["http", "upstream", "overload", "limit", "limits", "rule::Rules", "rule::Network"],
-    ),
+    ("route", &["http", "upstream", "overload", "limit", "limits", "rule::Rules", "rule::Network"]),
     ("rule", &["http", "route", "limits"]),
     ("error.rs", &["http", "observe"]),
     ("observe", &["limits", "error", "upstream"]),

@@ -19,8 +19,8 @@ use crate::{
     route::{Hedge, Listener, Redirect, Respond, predicate::Predicates},
     rule::Rules,
     upstream::{
-        Address, Balance, PoolLimits, Retries, UpstreamTimeouts, circuit::BreakerSettings, hash::HashSettings,
-        health::HealthSettings, sticky::StickySettings,
+        Address, Balance, PoolLimits, Retries, UpstreamTimeouts, circuit::BreakerSettings,
+        hash::HashSettings, health::HealthSettings, sticky::StickySettings,
     },
 };
 

@@ -32,16 +32,16 @@ pub(crate) mod tests;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-pub use self::{
-    balancer::{Balance, Balancers, SHARE_FULL, View},
-    retries::Retries,
-};
 use self::{
     balancer::thinned,
     circuit::Breaker,
     hash::Hashing,
     health::{Health, HealthSettings},
     sticky::Sticky,
+};
+pub use self::{
+    balancer::{Balance, Balancers, SHARE_FULL, View},
+    retries::Retries,
 };
 use crate::proxy_protocol::Version;
 

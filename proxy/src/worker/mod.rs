@@ -22,16 +22,16 @@ mod doors;
 mod exchange;
 mod forward;
 mod handover;
-mod limited;
 mod header;
 mod ids;
+mod limited;
 mod listener;
 mod local;
 #[doc(hidden)]
 pub mod measure;
 mod orders;
-mod pace;
 mod overload;
+mod pace;
 mod peer;
 mod pool;
 mod relay;

@@ -13,8 +13,8 @@ use bytes::BytesMut;
 use super::{
     body::{BodyReader, Framing},
     connection::{Client, make_room},
-    forward::Kept,
     deadline::Patience,
+    forward::Kept,
     relay::{room, splices},
     socket::{Socket, WriteError},
     splice::{self, Broken, Loan, Stuck},

@@ -4,10 +4,10 @@ use http::{HeaderName, HeaderValue, Method};
 
 use super::{
     either::{Numbers, SCHEME, ValueSpec},
-    retries::Hedge,
     limits::{RateLimit, UNDER_WAY_MAX},
-    quantity::size,
     overload::PRIORITY,
+    quantity::size,
+    retries::Hedge,
     section::{section, table},
     spec::{Item, List, Map, MapEntry, OneOrMore, count, off_or},
     text::{

@@ -37,6 +37,11 @@ pub fn upstream(balance: Balance, endpoints: &[Endpoint]) -> Upstream {
             response_body_idle: long,
             request: None,
         },
+        retries: None,
+        deadline_header: None,
+        health: None,
+        breaker: None,
+        proxy_protocol: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tests of all algorithms together, and what tests of each are told.
 
-mod balancers;
+pub mod balancers;
 mod uneven;
 
 use super::{Address, Endpoint, SHARE_FULL, View};
@@ -55,6 +55,7 @@ pub fn endpoints(list: &[(u32, u32)]) -> Vec<Endpoint> {
         address: Address::Unix(format!("/{id}").into()),
         label: format!("unix:/{id}").into(),
         weight: *weight,
+        health: Default::default(),
         backup: false,
     };
     list.iter().map(endpoint).collect()

@@ -134,32 +134,13 @@ impl Drop for UnderWay<'_> {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use crate::upstream::{Balance, PoolLimits, UpstreamTimeouts};
+    use crate::upstream::{Balance, PoolLimits};
 
     const S: Duration = Duration::from_secs(1);
 
     fn upstream() -> Upstream {
-        Upstream {
-            id: 0,
-            name: "app".into(),
-            balance: Balance::RoundRobin,
-            endpoints: Box::default(),
-            pool: PoolLimits {
-                max_connections: 64,
-                max_idle: 0,
-                max_pending: 0,
-                idle_timeout: S,
-                max_age: None,
-                max_requests: None,
-            },
-            timeouts: UpstreamTimeouts {
-                queue: S,
-                connect: S,
-                response_head: S,
-                response_body_idle: S,
-                request: None,
-            },
-        }
+        let it = crate::upstream::tests::balancers::upstream(Balance::RoundRobin, &[]);
+        Upstream { pool: PoolLimits { max_connections: 64, ..it.pool }, ..it }
     }
 
     /// Window, exchanges, their time, the area and the peak; seconds.

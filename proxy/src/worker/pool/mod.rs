@@ -37,7 +37,7 @@ pub use self::{
 use self::{
     idle::{Alarm, Connection},
     line::Waiter,
-    pick::{Asked, GoesBy, Load},
+    pick::{GoesBy, Load},
 };
 use super::{
     Worker,
