@@ -14,10 +14,10 @@ use crate::{
     loadtest::process::{Launch, Process},
 };
 
-/// Connections that wait to be accepted: few, so that the queue can be filled.
-const BACKLOG: usize = 128;
+/// Connections that wait to be accepted: few enough that the queue can be filled.
+const BACKLOG: usize = 1_024;
 /// Connects beyond that which are tried; others may leave the queue meanwhile.
-const FILL_SPARE: usize = 64;
+const FILL_SPARE: usize = 256;
 /// A connect on loopback that takes longer found the queue full.
 const FILL_TIMEOUT: Duration = Duration::from_millis(200);
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(5);

@@ -26,12 +26,12 @@ pub(crate) mod snippets;
 mod table;
 pub(crate) mod watch;
 
-use std::process::ExitCode;
+use std::{fs, process::ExitCode};
 
 use serde_json::json;
 
 use crate::{
-    fault::Result,
+    fault::{At, Result},
     loadtest::{
         Cores, create_dir,
         environment::Environment,
@@ -66,7 +66,9 @@ pub fn run(args: &FaultsArgs) -> Result<ExitCode> {
     let parts = snippets::SNIPPETS.iter().chain(snippets::COSTLY.iter().filter(|_| args.cost));
     let features = site::features(&binary, parts, &dir)?;
     features.sentences().iter().for_each(|it| println!("{it}"));
-    features.without.iter().for_each(|(name, why)| eprintln!("without {name}: {why}"));
+    // What it says of each, for who wonders.
+    let why: String = features.without.iter().map(|(name, why)| format!("{name}: {why}\n\n")).collect();
+    fs::write(dir.join("without.txt"), why).at(dir.display())?;
     let plant = Plant {
         binary: &binary,
         driver: &args.driver,
@@ -100,8 +102,10 @@ fn all(args: &FaultsArgs, plant: &Plant<'_>, mut environment: Environment) -> Re
             match one(args, plant, injection, subject, &mut environment) {
                 Ok(one) => measured.push(one),
                 Err(fault) => {
-                    let sentence = format!("NOT PUT: {}, {}: {fault}", injection.title(), name(subject));
-                    eprintln!("{sentence}");
+                    eprintln!("{fault}");
+                    let fault = fault.to_string();
+                    let first = fault.lines().next().unwrap_or_default();
+                    let sentence = format!("NOT PUT: {}, {}: {first}", injection.title(), name(subject));
                     missing.push(sentence);
                 }
             }

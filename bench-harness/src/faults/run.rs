@@ -29,7 +29,7 @@ const BAD: usize = 0;
 const CALM_CONNECTIONS: usize = 64;
 const HURT_CONNECTIONS_MAX: usize = 1_024;
 /// Slots that shares are looked at in.
-const SLOT_US: u64 = 200_000;
+const SLOT_US: u64 = 100_000;
 
 /// What one fault did to one proxy.
 #[derive(Clone, Debug, Serialize)]
@@ -42,6 +42,8 @@ pub(super) struct Measured {
     pub(super) hurt: [Seen; 3],
     pub(super) calm: [Seen; 3],
     pub(super) detection: Detection,
+    /// From the fault's begin until next to nothing came to the endpoint; None: it came on, or nobody counted.
+    pub(super) avoided_us: Option<u64>,
     /// From the fault's end until the endpoint had its share again; None: it had not, or there is no such thing.
     pub(super) recovery_us: Option<u64>,
     /// From the fault's end to the last request that it touched.
@@ -161,15 +163,19 @@ impl Series {
         };
         let steady = injection.is_steady();
         let before = per_second(rest, quiet);
+        // Those who put a fault to the proxy ask, too.
+        let ours = injection.victim() == Victim::Endpoint;
+        let avoided = || series::avoidance(&rates, BAD, SLOT_US, fault);
         Ok(Measured {
             injection,
             subject,
             fault,
             detection: series::detection(events, fault, slow),
+            avoided_us: injection.behaviour().and_then(|_| avoided()),
             recovery_us: steady.then(|| series::recovery(&rates, BAD, SLOT_US, fault)).flatten(),
             aftermath_us: series::aftermath(events, fault, slow),
-            rest: (before > 0.0).then(|| per_second(rest, fault) / before),
-            tries: tries(&rates, events, fault),
+            rest: (ours && before > 0.0).then(|| per_second(rest, fault) / before),
+            tries: tries(&rates, events, fault).filter(|_| ours),
             resident: change(&held, done.begin, |it| it.resident),
             descriptors: change(&held, done.begin, |it| it.descriptors),
             wrong: series::wrong(events) + series::wrong(&calm.tally.events) + done.wrong,

@@ -18,7 +18,9 @@ const CALM_US: u64 = 1_000_000;
 const CALM_SHARE: u64 = 3;
 /// An endpoint has its share again when it gets this much of it, over so many slots.
 const SHARE_BACK: f64 = 0.7;
-const SLOTS_BACK: usize = 3;
+const SLOTS_BACK: usize = 5;
+/// An endpoint is avoided when no more than this part of what it had comes to it: health checks, and trials.
+const SHARE_AVOIDED: f64 = 0.1;
 
 /// When a fault was there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -158,6 +160,20 @@ pub(crate) fn recovery(rates: &[Vec<u64>], bad: usize, slot_us: u64, fault: Span
     Some((back as u64 * slot_us).saturating_sub(fault.end))
 }
 
+/// From the fault's begin until next to nothing comes to endpoint `bad` for a while; None: that never was.
+pub(crate) fn avoidance(rates: &[Vec<u64>], bad: usize, slot_us: u64, fault: Span) -> Option<u64> {
+    let own = rates.get(bad..=bad)?;
+    let quiet = Span { begin: 0, end: fault.begin };
+    let before = sum(own, slot_us, quiet) as f64 / (fault.begin / slot_us).max(1) as f64;
+    let calm = (CALM_US.min((fault.end - fault.begin) / CALM_SHARE) / slot_us).max(1);
+    let last = (fault.end / slot_us).checked_sub(calm)?;
+    let avoided = (fault.begin / slot_us..=last).find(|at| {
+        let window = Span { begin: at * slot_us, end: (at + calm) * slot_us };
+        sum(own, slot_us, window) as f64 <= SHARE_AVOIDED * before * calm as f64
+    })?;
+    Some((avoided * slot_us).saturating_sub(fault.begin))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,14 +243,17 @@ mod tests {
     #[test]
     fn an_endpoint_is_back_when_it_has_its_share() {
         const SLOT: u64 = 200 * MS;
-        let good = vec![100; 25];
+        let good = vec![100; 28];
         // Gone from 1 s to 4 s, a little at 4.2 s, and all of it from 4.4 s on.
-        let mut bad = vec![100; 25];
-        bad[5..21].fill(0);
+        let mut bad = vec![100; 28];
+        bad[7..21].fill(1);
         bad[21] = 10;
         let rates = [bad, good.clone(), good.clone()];
-        assert_eq!(recovery(&rates, 0, SLOT, FAULT), Some(400 * MS));
-        let never = [vec![[100; 5].as_slice(), &[0; 20]].concat(), good.clone()];
+        assert_eq!(avoidance(&rates, 0, SLOT, FAULT), Some(400 * MS));
+        assert_eq!(avoidance(&rates, 1, SLOT, FAULT), None);
+        // The first slot is too poor, but for the four behind it to make up for.
+        assert_eq!(recovery(&rates, 0, SLOT, FAULT), Some(200 * MS));
+        let never = [vec![[100; 5].as_slice(), &[0; 23]].concat(), good.clone()];
         assert_eq!(recovery(&never, 0, SLOT, FAULT), None);
         let always = [good.clone(), good];
         assert_eq!(recovery(&always, 0, SLOT, FAULT), Some(0));

@@ -13,7 +13,7 @@ use crate::{
 /// What another upstream's p99 may become of that of quiet times.
 const CALM_RATIO_MAX: f64 = 1.2;
 
-const CLIENTS: [&str; 10] = [
+const CLIENTS: [&str; 11] = [
     "fault",
     "proxy",
     "requests",
@@ -23,6 +23,7 @@ const CLIENTS: [&str; 10] = [
     "during",
     "after",
     "detected",
+    "avoided",
     "recovered",
 ];
 const OTHERS: [&str; 8] =
@@ -35,7 +36,9 @@ pub(super) fn parts(measured: &[Measured], features: Vec<String>) -> Vec<Part> {
     about.push(
         "Requests and errors: of those that were due while the fault was there (of kinds: a number is the status that came \
          instead). Detected: from the fault's begin to the last error or slow request before the first second without any; \
-         `never`: there was no such second; in brackets the last of all, where it came later. Recovered: from the fault's \
+         `never`: there was no such second; in brackets the last of all, where it came later. Avoided: from the fault's begin \
+         until next to nothing came to the endpoint any more, whatever clients noticed, to 100 ms; of endpoints that count. \
+         Recovered: from the fault's \
          end until the endpoint had its share of requests again; in brackets the last request that suffered, counted from \
          the fault's end."
             .to_owned(),
@@ -77,7 +80,12 @@ fn clients(it: &Measured) -> Vec<String> {
         kinds(during),
     ];
     row.extend([before, during, after].map(|seen| micros(seen.latency_us.p99)));
-    row.extend([detected(it), recovered(it)]);
+    let avoided = match (it.injection.behaviour(), it.avoided_us) {
+        (None, _) => "-".into(),
+        (Some(_), None) => "never".into(),
+        (Some(_), Some(us)) => micros(us),
+    };
+    row.extend([detected(it), avoided, recovered(it)]);
     row
 }
 
@@ -171,6 +179,7 @@ mod tests {
             hurt: [100, 200, 100].map(seen),
             calm: [100, 121, 100].map(seen),
             detection: Detection { touched: 5, detected_us: Some(20_000), last_us: Some(4_000_000) },
+            avoided_us: None,
             recovery_us: Some(1_200_000),
             aftermath_us: 0,
             rest: Some(1.5),

@@ -1,6 +1,6 @@
 //! Many connections at once: all open, then all ask, then all stay.
 use std::{
-    io,
+    io::{self, Write},
     net::{SocketAddr, TcpStream},
     thread,
     time::Instant,
@@ -91,11 +91,13 @@ fn part(address: SocketAddr, share: usize, until: Instant) -> (Counts, Vec<TcpSt
         }
     }
     counts.opened = open.len() as u64;
+    // One that can't be written to says so when it is read.
+    open.iter_mut().for_each(|stream| drop(stream.write_all(REQUEST)));
     for stream in &mut open {
         if Instant::now() >= until {
             break;
         }
-        counts.count(exchange(stream, REQUEST));
+        counts.count(exchange(stream, b""));
     }
     (counts, open)
 }
@@ -112,11 +114,7 @@ fn open_files() -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::{Read, Write},
-        net::TcpListener,
-        time::Duration,
-    };
+    use std::{io::Read, net::TcpListener, time::Duration};
 
     use super::*;
 
