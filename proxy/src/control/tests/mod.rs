@@ -2,6 +2,7 @@
 
 mod desired;
 mod errors;
+mod errors_of_retries;
 mod errors_of_routes;
 mod errors_of_rules;
 mod etcd;
