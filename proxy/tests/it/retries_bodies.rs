@@ -73,7 +73,7 @@ both_drivers! {
             assert_eq!(request.head.field("transfer-encoding"), Some("chunked"));
         }
         // The connection goes on behind it.
-        client.ask(put("next")).expect(503);
+        client.ask(put("next")).expect(200);
     }
 
     fn a_chunked_body_beyond_the_bound_is_not(driver) {
@@ -100,7 +100,7 @@ both_drivers! {
             };
             client.send(begin);
             let mut first = a.accept();
-            first.read_until(b"abcde");
+            first.read_until(if chunked { b"abcde\r\n" } else { b"abcde" });
             first.send(BUSY);
             let mut second = b.accept();
             let head = second.read_head();

@@ -6,6 +6,7 @@ mod errors_of_balance;
 mod errors_of_health;
 mod errors_of_limits;
 mod errors_of_overload;
+mod errors_of_retries;
 mod errors_of_routes;
 mod errors_of_rules;
 mod etcd;
