@@ -40,8 +40,8 @@ section! {
         request_headers: HeaderEdits, optional, table::<HeaderEdits>();
         /// Changes to the header fields of the response that comes back.
         response_headers: HeaderEdits, optional, table::<HeaderEdits>();
-        /// When its requests are shed by an overloaded worker: "low" first, "high" last. See [overload].
-        priority: Priority, default("normal"), PRIORITY;
+        /// When its requests are shed by an overloaded worker: "low" first, "high" last; see [overload]. Absent: "normal".
+        priority: Priority, optional, PRIORITY;
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
             suggest,
         },
     },
+    overload::Priority,
     route::{Redirect, Respond, host::HostPattern},
 };
 
@@ -116,7 +117,10 @@ pub(crate) fn route(
         rewrite_host: rewrite.and_then(|it| it.host.value.as_deref()).map(Into::into),
         request_headers: request_headers?,
         response_headers: response_headers?,
-        priority: raw.priority.value?,
+        priority: match raw.priority.given {
+            true => raw.priority.value?,
+            false => Priority::default(),
+        },
         written,
     })
 }
