@@ -53,7 +53,10 @@ struct Admin(Client);
 impl Admin {
     #[track_caller]
     fn of(proxy: &Proxy) -> Admin {
-        Admin(Client::connect(&proxy.admin_address()))
+        let mut admin = Admin(Client::connect(&proxy.admin_address()));
+        // An answer says that it has been accepted.
+        assert_eq!(admin.metric("ringlane_workers"), 1);
+        admin
     }
 
     /// A series, as it is written.
@@ -105,12 +108,13 @@ both_drivers! {
         eventually("all are taken", || free_files(&proxy) == 0);
         first.send(GET);
         assert_eq!(first.read_response().expect(503).field("retry-after"), Some("1"));
-        proxy.await_log("can't connect to an upstream");
         // With the descriptors back, so is the service.
         idle.clear();
         eventually("freed", || free_files(&proxy) > 8);
         first.send(GET);
         first.read_response().expect(200);
+        assert_eq!(proxy.metric("ringlane_descriptor_shortages_total", "wanted_for=\"upstream\""), 1);
+        assert_eq!(proxy.metric("ringlane_requests_refused_total", "reason=\"no_descriptor\""), 1);
     }
 }
 

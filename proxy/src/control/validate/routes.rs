@@ -28,6 +28,7 @@ use crate::{
             suggest,
         },
     },
+    overload::Priority,
     route::{Redirect, Respond, host::HostPattern},
 };
 
@@ -125,7 +126,10 @@ pub(crate) fn route(
         response_headers: response_headers?,
         hedge: hedge?,
         limits: limits?,
-        priority: raw.priority.value?,
+        priority: match raw.priority.given {
+            true => raw.priority.value?,
+            false => Priority::default(),
+        },
         written,
     })
 }
