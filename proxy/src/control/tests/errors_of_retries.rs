@@ -83,7 +83,10 @@ fn reasons() {
 #[test]
 fn bounds_and_relations() {
     check(
-        &config("retries = { max = 0, methods = \"any\", buffer_bytes = \"2MiB\", budget_percent = 101 }", ""),
+        &config(
+            "retries = { max = 0, methods = \"any\", buffer_bytes = \"2MiB\", budget_percent = 101 }",
+            "",
+        ),
         &[
             "7:19 upstreams[0].retries.max: 0 is out of range | from 1 to 10",
             "7:32 upstreams[0].retries.methods: expected \"idempotent\" or \"all\", found \"any\"",
@@ -132,6 +135,8 @@ fn hedges() {
     check(
         "listeners = [{ name = \"web\", address = \"127.0.0.1:80\" }]\n\
          [[routes]]\nname = \"r\"\nrespond = {}\nhedge = {}\n",
-        &["5:9 routes[0].hedge: `hedge` has no effect beside `respond` | no request is forwarded: leave it out"],
+        &[
+            "5:9 routes[0].hedge: `hedge` has no effect beside `respond` | no request is forwarded: leave it out",
+        ],
     );
 }
