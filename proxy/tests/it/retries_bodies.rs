@@ -128,6 +128,23 @@ both_drivers! {
         assert_eq!(retries(&proxy, "reset"), 1);
     }
 
+    /// The connection was idle, and its end was on the way: with the body kept that is no reason to fail.
+    fn on_a_connection_that_proves_stale(driver) {
+        let a = Origin::manual();
+        let proxy = at(&[&a.address()]).start(driver);
+        let mut client = proxy.connect();
+        let mut stale = a.serves(&mut client);
+        proxy.await_metric("ringlane_upstream_connections", "state=\"idle\"", 1);
+        client.send(put("hi"));
+        stale.read_request();
+        stale.reset();
+        let mut fresh = a.accept();
+        assert_eq!(fresh.read_request().text(), "hi");
+        fresh.send(OK);
+        client.read_response().expect(200);
+        assert_eq!((retries(&proxy, "reset"), proxy.metric("ringlane_upstream_retries_total", "")), (1, 0));
+    }
+
     /// The client has not been told to go on, so the next endpoint may tell it.
     fn a_client_that_waits_for_100(driver) {
         let (a, b) = (Origin::manual(), Origin::manual());

@@ -20,10 +20,7 @@ pub fn encode(this: &Forward<'_>, out: &mut Vec<u8>) {
         rewrite_target(&mut target, head.path(), head.query(), this.prefix_len, replacement);
     }
     let mut digits = itoa::Buffer::new();
-    let left = match this.deadline {
-        Some(deadline) => Some(digits.format(millis_left(this, deadline))),
-        None => None,
-    };
+    let left = this.deadline.map(|deadline| digits.format(millis_left(this, deadline)));
     let own = this.deadline_header.map(|name| OwnField { name, value: left });
     let how = RequestEncoding {
         target: (!target.is_empty()).then_some(&target[..]),
