@@ -27,7 +27,7 @@ use std::{
     future::Future,
     io,
     sync::{Arc, atomic::AtomicBool},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use axum::{
@@ -118,7 +118,7 @@ impl AdminState {
             asks: asks.clone(),
             live: live.clone(),
             access: Arc::new(access),
-            health: Health::new(board),
+            health: Health::new(board, SystemTime::now()),
             jobs: Arc::new(Semaphore::new(JOBS_MAX)),
             large: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
         }

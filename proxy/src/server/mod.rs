@@ -172,7 +172,7 @@ impl Server {
         let workers = config.runtime.workers;
         let sockets = Sockets::bind_patiently(&table.listeners, workers).await?;
         let board = Board::new(workers);
-        let health = Health::start(&board);
+        let health = Health::start(&board, SystemTime::now());
         health.follow(&table.upstreams);
         let published = Published::new(table);
         let orders = Arc::new(Orders::new(workers));

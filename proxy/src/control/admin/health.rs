@@ -1,7 +1,5 @@
 //! How endpoints are doing.
 
-use std::time::SystemTime;
-
 use axum::{
     extract::State,
     http::{StatusCode, Uri},
@@ -22,7 +20,7 @@ pub(super) async fn endpoints(
     uri: Uri,
 ) -> Result<Response, Problem> {
     parameters(&uri, &[], &[])?;
-    match state.health.shown(&name, SystemTime::now()) {
+    match state.health.shown(&name) {
         Some(shown) => Ok(answer::json(StatusCode::OK, &shown)),
         None if state.live(|live| live.desired.shown(Kind::Upstream, &name).is_some()) => {
             Err(Problem::not_found(format!("the upstream {name:?} is not in force yet")))

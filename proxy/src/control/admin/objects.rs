@@ -1,6 +1,6 @@
 //! Routes, upstreams and endpoints, one at a time and listed.
 
-use std::{collections::HashMap, sync::Arc, time::SystemTime};
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     extract::State,
@@ -25,9 +25,9 @@ pub(super) fn list(kind: Kind) -> MethodRouter<AdminState> {
     get(move |State(state): State<AdminState>, uri: Uri| async move {
         parameters(&uri, &[], &[])?;
         let all = state.live(|live| live.desired.all(kind));
-        let (health, now) = (state.health.clone(), SystemTime::now());
+        let health = state.health.clone();
         let body = state.off_loop(move || match kind {
-            Kind::Upstream => listed(kind, &all, Some(&health.all_shown(now))),
+            Kind::Upstream => listed(kind, &all, Some(&health.all_shown())),
             Kind::Route => listed(kind, &all, None),
         });
         let body = body.await?;

@@ -17,11 +17,11 @@ mod watched;
 mod window;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     hash::{BuildHasher, RandomState},
     sync::{Arc, PoisonError, RwLock},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::{
@@ -30,7 +30,7 @@ use tokio::{
 };
 
 pub use self::judge::State;
-use self::watched::Watched;
+use self::{show::Clocks, watched::Watched};
 use crate::{
     limits::{HEALTH_CHECKS_MAX, HEALTH_LOOK_EVERY},
     observe::Board,
@@ -51,6 +51,8 @@ struct Inner {
     changed: Notify,
     seats: Semaphore,
     board: Arc<Board>,
+    /// Of the start.
+    clocks: Clocks,
 }
 
 /// What is being watched.
@@ -70,19 +72,20 @@ impl fmt::Debug for Health {
 }
 
 impl Health {
-    /// Nothing is watched yet, and never will be without [`Health::start`].
-    pub fn new(board: &Arc<Board>) -> Health {
+    /// Nothing is watched yet, and never will be without [`Health::start`]. `now` is the time of people's clocks.
+    pub fn new(board: &Arc<Board>, now: SystemTime) -> Health {
         Health(Arc::new(Inner {
             watching: Default::default(),
             changed: Notify::new(),
             seats: Semaphore::new(HEALTH_CHECKS_MAX),
             board: Arc::clone(board),
+            clocks: Clocks(Instant::now(), now),
         }))
     }
 
     /// Begins to look at what workers see.
-    pub fn start(board: &Arc<Board>) -> Health {
-        let health = Health::new(board);
+    pub fn start(board: &Arc<Board>, now: SystemTime) -> Health {
+        let health = Health::new(board, now);
         tokio::spawn(keep_looking(health.clone()));
         health
     }
@@ -143,8 +146,13 @@ impl Watching {
             watched.follow(health, upstream, &mut self.retired, now);
             self.upstreams.insert(upstream.id, watched);
         }
-        for watched in before.into_values() {
-            self.retired.extend(watched.give_up());
+        if !before.is_empty() {
+            let there: HashSet<u32> = upstreams.iter().flatten().map(|it| it.id).collect();
+            for (id, watched) in before {
+                let given_up = watched.give_up();
+                // What the table still has is not gone.
+                self.retired.extend(given_up.filter(|_| !there.contains(&id)));
+            }
         }
         self.count(&health.0.board);
     }

@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::{Value as Json, json};
 
-use super::{Health, State, Watching, watched::Place};
+use super::{
+    Health, State,
+    watched::{Place, Watched},
+};
 use crate::{
     observe::rfc3339,
     upstream::{Endpoint, Upstream, circuit},
@@ -16,41 +19,46 @@ use crate::{
 
 /// Two clocks read at once: what happened is known by one and shown by the other.
 #[derive(Clone, Copy)]
-struct Clocks(Instant, SystemTime);
+pub(super) struct Clocks(pub(super) Instant, pub(super) SystemTime);
 
 impl Clocks {
     fn shown(self, at: Instant) -> String {
-        rfc3339(self.1 - self.0.saturating_duration_since(at))
+        rfc3339(self.1 + at.saturating_duration_since(self.0))
     }
 }
 
 impl Health {
-    /// The endpoints and the breaker of the upstream with this name, as of `now`; `None`: there is none in the table.
-    pub fn shown(&self, name: &str, now: SystemTime) -> Option<Json> {
-        let clocks = Clocks(Instant::now(), now);
+    /// The endpoints and the breaker of the upstream with this name; `None`: there is none in the table.
+    pub fn shown(&self, name: &str) -> Option<Json> {
+        let clocks = self.0.clocks;
         self.read(|watching| {
             let upstream = watching.all.iter().flatten().find(|it| &*it.name == name)?;
-            Some(shown(watching, upstream, clocks))
+            let watched = watching.upstreams.get(&upstream.id);
+            Some(watched.map_or_else(|| unwatched(upstream), |it| known(it, clocks)))
         })
     }
 
     /// The same of all upstreams, by name.
-    pub fn all_shown(&self, now: SystemTime) -> HashMap<Arc<str>, Json> {
-        let clocks = Clocks(Instant::now(), now);
-        self.read(|watching| {
-            let all = watching.all.iter().flatten();
-            all.map(|it| (Arc::clone(&it.name), shown(watching, it, clocks))).collect()
-        })
+    pub fn all_shown(&self) -> HashMap<Arc<str>, Json> {
+        let clocks = self.0.clocks;
+        let (all, mut watched) = self.read(|watching| {
+            let known = watching.upstreams.iter().map(|(id, it)| (*id, known(it, clocks)));
+            (Arc::clone(&watching.all), known.collect::<HashMap<u32, Json>>())
+        });
+        // There may be many that nobody watches: nobody waits for those.
+        let mut shown = |it: &Arc<Upstream>| watched.remove(&it.id).unwrap_or_else(|| unwatched(it));
+        all.iter().flatten().map(|it| (Arc::clone(&it.name), shown(it))).collect()
     }
 }
 
-fn shown(watching: &Watching, upstream: &Upstream, clocks: Clocks) -> Json {
-    let watched = watching.upstreams.get(&upstream.id);
-    let endpoints: Vec<Json> = match watched {
-        Some(watched) => watched.places.iter().map(|it| place(it, clocks)).collect(),
-        None => upstream.endpoints.iter().map(|it| endpoint(it, State::Unwatched, "", None)).collect(),
-    };
-    let circuit = watched.and_then(|it| Some((it.circuit()?, it.switch.as_ref()?)));
+fn unwatched(upstream: &Upstream) -> Json {
+    let endpoints = upstream.endpoints.iter().map(|it| endpoint(it, State::Unwatched, "", None));
+    json!({ "breaker": null, "endpoints": endpoints.collect::<Vec<_>>() })
+}
+
+fn known(watched: &Watched, clocks: Clocks) -> Json {
+    let endpoints: Vec<Json> = watched.places.iter().map(|it| place(it, clocks)).collect();
+    let circuit = watched.circuit().zip(watched.switch.as_ref());
     let breaker = circuit.map(|(state, switch)| {
         let word = match state {
             circuit::State::Closed => "closed",

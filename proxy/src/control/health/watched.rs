@@ -28,8 +28,9 @@ pub(super) struct Watched {
 /// One of its endpoints.
 pub(super) struct Place {
     pub(super) endpoint: Endpoint,
-    /// What workers had counted at the last look.
+    /// What workers had counted at the last look, with or without latencies.
     counted: Totals,
+    with_latencies: bool,
     pub(super) judged: Judged,
     pub(super) state: State,
     /// Since when it is in that state.
@@ -100,6 +101,10 @@ impl Watched {
         let mut all = Totals::default();
         for place in &mut self.places {
             let counted = place.endpoint.health.totals(with_latencies);
+            if with_latencies != place.with_latencies {
+                // Nobody has looked at them so far.
+                (place.with_latencies, place.counted.latencies) = (with_latencies, counted.latencies);
+            }
             let seen = counted.since(&place.counted);
             place.counted = counted;
             all.answers = all.answers.saturating_add(seen.answers);
@@ -180,7 +185,8 @@ impl Place {
     fn new(endpoint: &Endpoint, now: Instant) -> Place {
         Place {
             endpoint: endpoint.clone(),
-            counted: endpoint.health.totals(true),
+            counted: endpoint.health.totals(false),
+            with_latencies: false,
             judged: Judged::new(now),
             state: State::Unwatched,
             since: now,

@@ -149,8 +149,9 @@ fn parse_path(text: &str) -> Result<String, Fault> {
     if text.len() > PATH_BYTES_MAX {
         return Err(Fault::new("the path is too long", format!("at most {PATH_BYTES_MAX} bytes")));
     }
+    let plain = text.bytes().all(|it| it.is_ascii_graphic());
     match http::uri::PathAndQuery::try_from(text) {
-        Ok(path) if path.as_str() == text => Ok(text.to_owned()),
+        Ok(path) if plain && path.as_str() == text => Ok(text.to_owned()),
         _ => Err(fault("percent-encode what is not plain, and leave out any #")),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{LOG, Site, ask_all, shown, terminations, to};
+use super::{LOG, Site, ask_all, reload, shown, terminations, to};
 use crate::harness::{
     Origin, Proxy, Setup, eventually,
     replies::{GET, OK},
@@ -74,10 +74,10 @@ both_drivers! {
         assert_eq!(proxy.metric("ringlane_upstream_refused_total", "reason=\"circuit_open\""), 1);
         assert_eq!(site.served(), 1);
         // The circuit stays open when the config is read again.
-        super::reload(&proxy, &to(&[&site]).upstream(more).upstream("pool = { max_idle = 9 }").and(LOG).toml(), 1);
+        reload(&proxy, &to(&[&site]).upstream(more).upstream("pool = { max_idle = 9 }").and(LOG).toml(), 1);
         proxy.get("/").expect(503);
         // Without a breaker there is none.
-        super::reload(&proxy, &to(&[&site]).and(LOG).toml(), 2);
+        reload(&proxy, &to(&[&site]).and(LOG).toml(), 2);
         proxy.get("/").expect(502);
         assert_eq!(breaker(&proxy), Value::Null);
     }

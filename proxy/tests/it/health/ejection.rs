@@ -122,13 +122,14 @@ both_drivers! {
         assert_eq!(proxy.metric("ringlane_endpoints", "state=\"slow_start\""), 1);
     }
 
-    /// Of three, one answers after 50 ms and the others at once.
+    /// Of three, one answers after 150 ms and the others at once. One of those may be slow for once on a busy machine, and is
+    /// soon back.
     fn one_that_is_slower_than_its_peers_is_ejected(driver) {
         let (slow, quick) = (Slow::start(), [Site::new(), Site::new()]);
         let proxy = Setup::to_endpoints(&[&quick[0].address(), &slow.address(), &quick[1].address()])
-            .upstream("ejection = { consecutive_failures = \"off\", latency_factor = 3, min_requests = 5, window = \"1s\", time = \"5m\" }")
+            .upstream("ejection = { consecutive_failures = \"off\", latency_factor = 3, min_requests = 5, window = \"1s\", time = \"1s\" }")
             .start(driver);
-        let mut clients = clients(&proxy, 3);
+        let mut clients = clients(&proxy, 6);
         asking_until(&mut clients, "it is ejected", Some(200), || endpoint(&proxy, 1)["state"] == "ejected");
         let why = endpoint(&proxy, 1)["why"].as_str().unwrap().to_owned();
         assert!(why.starts_with("p99 ") && why.contains(" ms, of its peers "), "{why}");
@@ -143,7 +144,7 @@ impl Slow {
         Origin::serve(|mut wire| {
             let (_never, pause) = std::sync::mpsc::channel::<()>();
             while wire.try_read_request().is_some() {
-                let _ = pause.recv_timeout(std::time::Duration::from_millis(50));
+                let _ = pause.recv_timeout(std::time::Duration::from_millis(150));
                 if !wire.try_send(OK) {
                     return;
                 }
