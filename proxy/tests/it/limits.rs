@@ -5,7 +5,7 @@ use std::fs;
 use socket2::{SockAddr, Socket, Type};
 
 use crate::harness::{
-    Client, Origin, Proxy, Response, Setup, eventually,
+    Client, Origin, PATIENCE, Proxy, Response, Setup, eventually,
     replies::{GET, OK, get},
 };
 
@@ -18,6 +18,17 @@ pub fn connect_from(proxy: &Proxy, address: &str) -> Client {
     socket.bind(&from).unwrap();
     socket.connect(&to).unwrap();
     Client::new(socket)
+}
+
+/// To the end of a config: a line for each exchange.
+pub const LOG: &str = "[access_log]\npath = \"stdout\"";
+
+/// Waits for a line of an exchange that ended so.
+#[track_caller]
+pub fn logs(proxy: &Proxy, termination: &str) {
+    let wanted = format!("\"termination\":\"{termination}\"");
+    let found = |line: &str| line.contains(&wanted).then_some(());
+    assert!(proxy.stdout().find(PATIENCE, found).is_some(), "{:?}", proxy.stdout().lines());
 }
 
 /// How the last `count` of so many requests on one connection are answered.
@@ -46,7 +57,7 @@ fn three(key: &str) -> String {
 both_drivers! {
     fn a_burst_passes_and_no_more(driver) {
         let origin = Origin::replies(&[OK]);
-        let setup = Setup::to(&origin).route(&three("route")).and("[access_log]\npath = \"stdout\"");
+        let setup = Setup::to(&origin).route(&three("route")).and(LOG);
         let proxy = setup.start(driver);
         let mut client = proxy.connect();
         for nth in 1..4 {
@@ -63,8 +74,7 @@ both_drivers! {
         assert_eq!(origin.requests().len(), 3);
         assert_eq!(proxy.metric("ringlane_requests_refused_total", "reason=\"rate_limit\""), 5);
         assert_eq!(proxy.metric("ringlane_connections_accepted_total", ""), 1);
-        let logged = |line: &str| line.contains("\"PA\"").then_some(());
-        assert!(proxy.stdout().find(crate::harness::PATIENCE, logged).is_some());
+        logs(&proxy, "PA");
     }
 
     fn it_fills_again(driver) {

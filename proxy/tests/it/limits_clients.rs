@@ -5,7 +5,7 @@ use crate::{
         Client, Origin, Proxy, Setup, Wire, eventually,
         replies::{GET, OK, get},
     },
-    limits::connect_from,
+    limits::{LOG, connect_from, logs},
 };
 
 /// A client that has asked, and the connection on which its request has come to `origin` (made by `manual`).
@@ -47,12 +47,13 @@ fn comes_through(proxy: &Proxy, origin: &Origin, address: &str) -> (Client, Wire
 both_drivers! {
     fn a_route_has_so_many_under_way(driver) {
         let origin = Origin::manual();
-        let proxy = Setup::to(&origin).route("max_requests = 2").start(driver);
+        let proxy = Setup::to(&origin).route("max_requests = 2").and(LOG).start(driver);
         let (mut first, mut upstream) = held(&proxy, &origin, "127.0.0.1");
         let (second, _other) = held(&proxy, &origin, "127.0.0.2");
         refused(&proxy, "127.0.0.3", 503);
         assert_eq!(proxy.metric("ringlane_requests_refused_total", "reason=\"route_limit\""), 2);
-        upstream.send(OK);
+        logs(&proxy, "PG");
+        upstream.send(OK.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
         first.read_response().expect(200);
         let (_third, _) = comes_through(&proxy, &origin, "127.0.0.3");
         refused(&proxy, "127.0.0.1", 503);
@@ -73,9 +74,10 @@ both_drivers! {
 
     fn each_client_has_so_many_under_way(driver) {
         let origin = Origin::manual();
-        let proxy = Setup::to(&origin).route("max_requests_per_client = 1").start(driver);
+        let proxy = Setup::to(&origin).route("max_requests_per_client = 1").and(LOG).start(driver);
         let (mut first, mut upstream) = held(&proxy, &origin, "127.0.0.1");
         refused(&proxy, "127.0.0.1", 429);
+        logs(&proxy, "PK");
         let (_second, _other) = held(&proxy, &origin, "127.0.0.2");
         refused(&proxy, "127.0.0.2", 429);
         upstream.send(OK);

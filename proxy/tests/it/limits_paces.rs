@@ -12,7 +12,7 @@ use crate::{
         Client, Driver, End, Origin, Proxy, Setup,
         replies::{GET, OK},
     },
-    timeouts::only,
+    limits::{LOG, logs},
 };
 
 /// Longer than a client is judged over.
@@ -31,8 +31,8 @@ fn slow_senders(driver: Driver) -> (Origin, Proxy) {
         {
         }
     });
-    let proxy = Setup::to(&origin).listener("timeouts.request_body_rate_min = \"1KiB\"").start(driver);
-    (origin, proxy)
+    let setup = Setup::to(&origin).listener("timeouts.request_body_rate_min = \"1KiB\"").and(LOG);
+    (origin, setup.start(driver))
 }
 
 /// Sends a byte now and then until the proxy says something.
@@ -98,6 +98,7 @@ both_drivers! {
         assert!(other.join().unwrap());
         proxy.await_metric("ringlane_timeouts_total", "timeout=\"request_body_rate_min\"", 2);
         assert_eq!(proxy.metric("ringlane_timeouts_total", "timeout=\"request_body_idle\""), 0);
+        logs(&proxy, "CR");
     }
 
     /// Of a long body, which is spliced; and much of it at the beginning buys no time later.
@@ -150,10 +151,13 @@ both_drivers! {
     fn a_reader_that_does_not_read(driver) {
         for chunked in [false, true] {
             let origin = large(64 * MIB, chunked);
-            let proxy = Setup::to(&origin).listener("timeouts.response_rate_min = \"100KiB\"").start(driver);
+            let setup = Setup::to(&origin).listener("timeouts.response_rate_min = \"100KiB\"").and(LOG);
+            let proxy = setup.start(driver);
             let mut client = narrow(&proxy);
             client.send(GET);
-            only(&proxy, "response_rate_min");
+            proxy.await_metric("ringlane_timeouts_total", "timeout=\"response_rate_min\"", 1);
+            assert_eq!(proxy.metric("ringlane_timeouts_total", ""), 1);
+            logs(&proxy, "CS");
             let (got, _) = client.read_to_end();
             assert!(got.len() < 64 * MIB, "it was cut");
             proxy.await_metric("ringlane_connections_active", "", 0);

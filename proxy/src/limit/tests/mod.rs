@@ -5,6 +5,7 @@ mod buckets;
 mod counts;
 mod journal;
 mod pace;
+mod shared;
 mod together;
 
 use std::time::Duration;
