@@ -58,7 +58,7 @@ fn reports() -> [Operation; 7] {
             good: vec![(
                 "200",
                 json!({
-                    "description": "Percentiles by phase and by route.",
+                    "description": "Percentiles by phase and by route, and how much upstreams have to do.",
                     "content": { "text/plain": { "schema": { "type": "string" } }, "application/json": { "schema": { "type": "object" } } },
                 }),
             )],
