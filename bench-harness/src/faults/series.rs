@@ -16,7 +16,7 @@ const SLOW_US_MIN: u64 = 100_000;
 /// So long without a request that the fault touches, and it is detected; less where the fault is short.
 const CALM_US: u64 = 1_000_000;
 const CALM_SHARE: u64 = 3;
-/// An endpoint has its share again when it gets this much of it, over so many slots.
+/// An endpoint has its share again when it gets this much of it, over so many slots, and half as much in the first.
 const SHARE_BACK: f64 = 0.7;
 const SLOTS_BACK: usize = 5;
 /// An endpoint is avoided when no more than this part of what it had comes to it: health checks, and trials.
@@ -155,7 +155,9 @@ pub(crate) fn recovery(rates: &[Vec<u64>], bad: usize, slot_us: u64, fault: Span
     let first = fault.end.div_ceil(slot_us) as usize;
     let back = (first..slots.checked_sub(SLOTS_BACK - 1)?).find(|at| {
         let window = Span { begin: *at as u64 * slot_us, end: (at + SLOTS_BACK) as u64 * slot_us };
-        share(window).is_some_and(|it| it >= SHARE_BACK * before)
+        let at_least = |part, least: f64| share(part).is_some_and(|it| it >= least * before);
+        let first = Span { end: window.begin + slot_us, ..window };
+        at_least(window, SHARE_BACK) && at_least(first, SHARE_BACK / 2.0)
     })?;
     Some((back as u64 * slot_us).saturating_sub(fault.end))
 }
@@ -247,12 +249,12 @@ mod tests {
         // Gone from 1 s to 4 s, a little at 4.2 s, and all of it from 4.4 s on.
         let mut bad = vec![100; 28];
         bad[7..21].fill(1);
-        bad[21] = 10;
+        bad[21..23].fill(10);
         let rates = [bad, good.clone(), good.clone()];
         assert_eq!(avoidance(&rates, 0, SLOT, FAULT), Some(400 * MS));
         assert_eq!(avoidance(&rates, 1, SLOT, FAULT), None);
-        // The first slot is too poor, but for the four behind it to make up for.
-        assert_eq!(recovery(&rates, 0, SLOT, FAULT), Some(200 * MS));
+        // What comes later makes up for no slot that is too poor.
+        assert_eq!(recovery(&rates, 0, SLOT, FAULT), Some(600 * MS));
         let never = [vec![[100; 5].as_slice(), &[0; 23]].concat(), good.clone()];
         assert_eq!(recovery(&never, 0, SLOT, FAULT), None);
         let always = [good.clone(), good];
