@@ -236,7 +236,7 @@ both_drivers! {
         // One that can't be read changes nothing.
         fs::write(dir.file("secret"), "short").unwrap();
         reload(&proxy, &config);
-        proxy.await_metric("ringlane_config_reloads_total", "result=\"error\"", 1);
+        proxy.await_metric("ringlane_config_reloads_total", "result=\"failed\"", 1);
         proxy.await_log("holds 5 bytes");
         assert_eq!(visit(&mut client, second.as_deref()).1, None);
     }

@@ -124,7 +124,7 @@ fn cookies_and_secrets() {
             "6:21 upstreams[0].sticky.cookie: browsers refuse a cookie of this name without `Secure` | leave out the prefix",
             &format!(
                 "6:{} upstreams[0].sticky.max_age: \"1ms\" is out of range | from 1s to 30d",
-                60 + file.len()
+                61 + file.len()
             ),
         ],
     );
