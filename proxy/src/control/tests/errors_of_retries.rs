@@ -70,7 +70,9 @@ fn reasons() {
     );
     check(
         &config("retries.on = [503, \"reset\", 503]", ""),
-        &["7:29 upstreams[0].retries.on[2]: this reason is listed twice | leave one out"],
+        &[
+            "7:29 upstreams[0].retries.on[2]: this reason is listed twice | leave one out (the other is on line 7)",
+        ],
     );
     check(
         &config("retries.on = []", ""),
