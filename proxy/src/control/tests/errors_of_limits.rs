@@ -103,8 +103,8 @@ fn limits_that_others_make_void_are_warned_of() {
             "max_connections = 1000\nlimits = { connections_per_client = 1001, target_bytes = \"32KiB\" }"
         )),
         [
-            "listeners[0].limits.target_bytes: no target is ever that long",
-            "listeners[0].limits.connections_per_client: no client ever has so many"
+            "listeners[0].limits.connections_per_client: no client ever has so many",
+            "listeners[0].limits.target_bytes: no target is ever that long"
         ]
     );
 }
