@@ -40,8 +40,7 @@ pub struct FaultsArgs {
     #[arg(long, value_name = "NAME,..", value_delimiter = ',', value_enum)]
     pub only: Vec<Injection>,
     /// Quiet time, fault, quiet time [default: 5s,10s,10s; with --quick: 1.5s,2.5s,3.5s]
-    #[arg(long, value_name = "TIME,TIME,TIME", value_delimiter = ',', num_args = 3)]
-    #[arg(value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME,TIME,TIME", value_delimiter = ',', value_parser = parse_duration)]
     pub times: Vec<Duration>,
     /// Shorter and fewer: enough to see that all of it works
     #[arg(long)]
@@ -89,8 +88,10 @@ pub(crate) struct Times {
 impl FaultsArgs {
     /// Refuses what can't be done.
     pub(super) fn check(&self) -> Result<()> {
-        if self.times.iter().any(Duration::is_zero) {
-            return Err(Fault::refusal("--times must be above zero"));
+        if !matches!(self.times.len(), 0 | 3) || self.times.iter().any(Duration::is_zero) {
+            return Err(Fault::refusal(
+                "--times are three, above zero: before the fault, while it lasts, after it",
+            ));
         }
         if self.rounds == Some(0) {
             return Err(Fault::refusal("--rounds must be above zero"));
