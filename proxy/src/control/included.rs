@@ -136,13 +136,16 @@ struct List<'l, T> {
     ranges: &'l [Range<usize>],
 }
 
+/// All of a kind, and where they are.
+type Merged<T> = (Vec<Arc<T>>, HashMap<Arc<str>, Spot>);
+
 /// All objects in the order of the files, and where they are. `None`: a name is there twice.
 fn merged<'c, T: 'c>(
     old: List<'_, T>,
     spots: &HashMap<Arc<str>, Spot>,
     changed: impl Fn(usize) -> Option<&'c Vec<(Arc<T>, usize)>>,
     name: impl Fn(&T) -> &Arc<str>,
-) -> Option<(Vec<Arc<T>>, HashMap<Arc<str>, Spot>)> {
+) -> Option<Merged<T>> {
     let mut all = Vec::with_capacity(old.items.len());
     let mut places = HashMap::with_capacity(spots.len());
     let mut starts = Vec::with_capacity(old.ranges.len());

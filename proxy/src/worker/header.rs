@@ -33,7 +33,7 @@ pub async fn pass(client: &mut Client) -> bool {
 }
 
 async fn take(client: &mut Client) -> bool {
-    let mut buf = BytesMut::with_capacity(PROXY_HEADER_V2_BYTES_MAX);
+    let mut buf = BytesMut::new();
     let wait = client.listener.request_head_timeout;
     let read = client.timer.rest_within(Rest::First, wait, read(client, &mut buf)).await;
     let counters = client.worker.counters();
@@ -66,6 +66,9 @@ async fn read(
     client: &Client,
     buf: &mut BytesMut,
 ) -> Result<Option<(Header, usize)>, proxy_protocol::Malformed> {
+    // Who says nothing gets no buffer.
+    client.socket.stirs().await;
+    buf.reserve(PROXY_HEADER_V2_BYTES_MAX);
     loop {
         match client.socket.read(buf).await {
             Ok(1..) => {}

@@ -9,6 +9,8 @@
 //! All of it runs on the control thread's tokio, the only writer of shares and circuits. What is known of an endpoint goes by
 //! its id, and so outlives tables; it is forgotten with the endpoint.
 
+#![expect(clippy::disallowed_types, reason = "between tasks of the control thread and those who show it")]
+
 mod breaker;
 mod check;
 mod judge;
@@ -45,7 +47,6 @@ type Upstreams = Arc<[Option<Arc<Upstream>>]>;
 pub struct Health(Arc<Inner>);
 
 struct Inner {
-    #[expect(clippy::disallowed_types, reason = "between tasks of the control thread and those who show it")]
     watching: RwLock<Watching>,
     /// There may be something to look at now.
     changed: Notify,

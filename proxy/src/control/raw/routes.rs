@@ -53,7 +53,7 @@ section! {
         max_requests_per_client: Option<u64>, default("off"), off_or(count(1, UNDER_WAY_MAX));
         /// A request's body; beyond it 413. The listener's limit holds as well. "off": no limit.
         request_body_bytes: Option<u64>, default("off"), off_or(size(0, 1 << 50));
-        /// When its requests are shed by an overloaded worker: "low" first, "high" last; see [overload]. Absent: "normal".
+        /// When its requests are shed by an overloaded worker: "low" first, "high" last; see `[overload]`. Absent: "normal".
         priority: Priority, optional, PRIORITY;
     }
 }
