@@ -30,7 +30,7 @@ fn counted(proxy: &Proxy) -> [u64; 3] {
 /// Answers each request with its own path, some only when there has been time for a second try.
 fn slow_now_and_then(mut wire: Wire, nth: &AtomicUsize) {
     while let Some(request) = wire.try_read_request() {
-        if nth.fetch_add(1, Ordering::Relaxed) % 3 == 0 && wire.stirs(Duration::from_millis(60)) {
+        if nth.fetch_add(1, Ordering::Relaxed).is_multiple_of(3) && wire.stirs(Duration::from_millis(60)) {
             return;
         }
         if !wire.try_send(ok(request.target())) {

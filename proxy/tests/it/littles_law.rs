@@ -95,7 +95,7 @@ both_drivers! {
         let now = flow(&proxy);
         assert_eq!(now["peak_in_flight"], 8);
         let suggested = now["suggested_max_connections"].as_u64().unwrap();
-        assert!((12..=24).contains(&suggested) && suggested % 2 == 0, "{now}");
+        assert!((12..=24).contains(&suggested) && suggested.is_multiple_of(2), "{now}");
     }
 
     fn what_the_config_has_no_more_is_not_told(driver) {
