@@ -140,8 +140,8 @@ both_drivers! {
         busy.iter_mut().for_each(|client| drop(client.read_response().expect(200)));
         let mut clients: Vec<_> = (0..FILES).map(|_| proxy.connect()).collect();
         let mut dropped = || admin.metric("ringlane_upstream_idle_dropped_total{reason=\"descriptor_needed\"}");
-        eventually("some are given up", dropped > 0);
-        becomes("all of them", &12, || dropped());
+        eventually("some are given up", || dropped() > 0);
+        becomes("all of them", &12, dropped);
         assert!(admin.metric("ringlane_descriptor_shortages_total{wanted_for=\"client\"}") > 0);
         // Who is in is served as soon as there is a descriptor for it.
         clients.truncate(8);

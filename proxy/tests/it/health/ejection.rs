@@ -20,7 +20,8 @@ both_drivers! {
     fn one_that_dies_is_ejected_and_comes_back(driver) {
         let (mut mortal, other) = (Site::new(), Site::new());
         let ejection = "ejection = { consecutive_failures = 3, time = \"300ms\" }";
-        let proxy = to(&[&mortal, &other]).upstream(ejection).start(driver);
+        // What is just being asked when it dies is asked again.
+        let proxy = to(&[&mortal, &other]).upstream(ejection).upstream("retries = {}").start(driver);
         let mut clients = clients(&proxy, 4);
         for _ in 0..5 {
             ask_all(&mut clients, Some(200));
