@@ -1,10 +1,11 @@
 # The same verbs for people and for CI.
 CARGO ?= cargo
 FUZZ_SECONDS ?= 10
+SEED ?= 1
 MICRO = $(CARGO) bench -p ringlane-bench --bench micro --
 FUZZ_TARGETS = $(notdir $(basename $(wildcard fuzz/fuzz_targets/*.rs)))
 
-.PHONY: all check test lint doc fuzz bench guard baseline loadtest compare memory storm smoke clean
+.PHONY: all check test lint doc fuzz bench guard baseline loadtest compare memory storm faults chaos smoke clean
 
 all: check
 
@@ -64,6 +65,17 @@ storm:
 	target/release/ringlane-bench storm
 	target/release/ringlane-bench storm --sources
 	target/release/ringlane-bench storm --effect
+
+# Faults one by one: what clients saw, detection, recovery, beside HAProxy; the tables of docs/faults.md are written anew.
+faults:
+	$(CARGO) build --release
+	target/release/ringlane-bench faults --page docs/faults.md
+	target/release/ringlane-bench faults --cost
+
+# Faults at random for half an hour. SEED=2: another schedule.
+chaos:
+	$(CARGO) build --release
+	target/release/ringlane-bench chaos --duration 30m --seed $(SEED)
 
 # A short load test: that it works, not how fast it is.
 smoke:

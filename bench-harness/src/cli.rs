@@ -4,8 +4,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::{
+    chaos::{self, options::ChaosArgs},
     echo::{self, EchoArgs},
     fault::{Fault, Result},
+    faults::{self, options::FaultsArgs},
     floor::{self, FloorArgs},
     guard::{self, CompareArgs},
     load::{self, options::LoadArgs, progress::Display},
@@ -37,6 +39,10 @@ enum Command {
     Memory(MemoryArgs),
     /// Change routes under load: what rebuilds cost, how soon changes take effect, and whether anything is lost
     Storm(Box<StormArgs>),
+    /// Put faults to a proxy under load, one by one: what clients see, how soon it is detected, and recovered from
+    Faults(Box<FaultsArgs>),
+    /// Put faults to a proxy at random, all at once: is any answer wrong, does anything leak?
+    Chaos(Box<ChaosArgs>),
     /// Put notes by hand on missed targets into reports that a load test wrote; exits 1 while any has none
     Annotate(AnnotateArgs),
     /// Hold a record of figures against an older one; exits 1 when one is worse than allowed
@@ -55,6 +61,8 @@ impl Cli {
             Command::Loadtest(args) => loadtest::run(&args),
             Command::Memory(args) => memory::run(&args),
             Command::Storm(args) => storm::run(&args),
+            Command::Faults(args) => faults::run(&args),
+            Command::Chaos(args) => chaos::run(&args),
             Command::Annotate(args) => notes::annotate(&args),
             Command::Compare(args) => Ok(guard::run(&args)),
             Command::Echo(args) => echo::run(&args).map(|()| ExitCode::SUCCESS),

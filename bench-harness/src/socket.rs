@@ -9,13 +9,19 @@ use crate::{
     runtime::Driver,
 };
 
-const BACKLOG: i32 = 4096;
+/// Connections that wait to be accepted, unless said otherwise.
+pub const BACKLOG: i32 = 4096;
 
 /// How long a listener rests after a failed accept, so that a full descriptor table does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Binds and listens. Port 0 picks a free one. Call it on the thread and inside the runtime that will accept.
 pub fn listen(address: SocketAddr, driver: Driver) -> Result<TcpListener> {
+    listen_with(address, driver, BACKLOG)
+}
+
+/// The same with room for so many connections that nobody has accepted yet, and one more.
+pub fn listen_with(address: SocketAddr, driver: Driver, backlog: i32) -> Result<TcpListener> {
     let place = format!("cannot listen on {address}");
     let socket =
         Socket::new(Domain::for_address(address), Type::STREAM.cloexec(), Some(Protocol::TCP)).at(&place)?;
@@ -25,7 +31,7 @@ pub fn listen(address: SocketAddr, driver: Driver) -> Result<TcpListener> {
     // The ring waits for us; epoll needs the kernel to say "not yet".
     socket.set_nonblocking(driver == Driver::Epoll).at(&place)?;
     socket.bind(&address.into()).at(&place)?;
-    socket.listen(BACKLOG).at(&place)?;
+    socket.listen(backlog).at(&place)?;
     TcpListener::from_std(socket.into()).at(&place)
 }
 

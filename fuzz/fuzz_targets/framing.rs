@@ -74,9 +74,11 @@ fn check_request(bytes: &[u8], is_10: bool) {
         target: None,
         host: None,
         edits: &edits,
+        own: &[],
         client_ip: "-",
         proto: "http",
         trusted: true,
+        ids: None,
     };
     let mut out = Vec::new();
     encode_request(&mut out, &head, &how);
@@ -99,7 +101,15 @@ fn check_response(bytes: &[u8], method: &Method, is_10: bool) {
     assert!(head.body != BodyLength::UntilClose || !head.keep_alive);
     for body in [BodyOut::AsReceived, BodyOut::LengthOnly, BodyOut::Chunked, BodyOut::UntilClose] {
         let edits = HeaderEdits::default();
-        let how = ResponseEncoding { edits: &edits, date: b"now", connection: ConnectionField::None, body };
+        let how = ResponseEncoding {
+            edits: &edits,
+            own: &[],
+            date: b"now",
+            connection: ConnectionField::None,
+            body,
+            more: b"",
+            request_id: None,
+        };
         let mut out = Vec::new();
         encode_response(&mut out, &head, &how);
         let expected = match body {

@@ -54,9 +54,11 @@ fn request(cut: usize, bytes: &[u8]) -> Option<RequestHead> {
             target: None,
             host: None,
             edits: &edits,
+            own: &[],
             client_ip: "192.0.2.1",
             proto: "https",
             trusted,
+            ids: None,
         };
         let mut out = Vec::new();
         encode_request(&mut out, &head, &how);
@@ -105,7 +107,15 @@ fn response(cut: usize, bytes: &[u8], method: &Method) -> Option<ResponseHead> {
     let edits = HeaderEdits::default();
     for body in [BodyOut::AsReceived, BodyOut::LengthOnly, BodyOut::Chunked, BodyOut::UntilClose] {
         let date = b"Thu, 01 Jan 1970 00:00:00 GMT";
-        let how = ResponseEncoding { edits: &edits, date, connection: ConnectionField::Close, body };
+        let how = ResponseEncoding {
+            edits: &edits,
+            own: &[],
+            date,
+            connection: ConnectionField::Close,
+            body,
+            more: b"",
+            request_id: None,
+        };
         let mut out = Vec::new();
         encode_response(&mut out, &head, &how);
         same_response(&head, &out, method, body);

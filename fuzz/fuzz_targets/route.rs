@@ -117,6 +117,7 @@ fn route(input: &mut Input<'_>, id: usize) -> Option<Route> {
         rewrite_host: None,
         request_headers: Default::default(),
         response_headers: Default::default(),
+        priority: Default::default(),
     })
 }
 

@@ -63,6 +63,7 @@ fn measure(recorder: &mut Recorder, routes: &[Arc<str>], with_queue: bool) -> f6
                     attempts: 1,
                     phases,
                     rules: None,
+                    ids: None,
                 }));
             }
             (cpu_nanos() - started) / PER_ROUND as f64

@@ -26,21 +26,51 @@ pub enum Failure {
     /// The listener has as many connections as it may.
     #[error("too many connections")]
     ListenerFull,
+    /// The client has as many connections to the listener as it may.
+    #[error("the client has too many connections")]
+    ClientFull,
+    /// The client has as many requests under way as it may.
+    #[error("the client has too many requests under way")]
+    ClientBusy,
+    /// The route has as many requests under way as it may.
+    #[error("too many requests are under way")]
+    RouteBusy,
+    /// The bucket is empty.
+    #[error("too many requests")]
+    RateLimited {
+        /// Seconds until a request would pass.
+        retry_after_s: u32,
+    },
     /// A rule wants the connection closed without an answer.
     #[error("a rule drops the request")]
     Dropped,
     /// No route matches.
     #[error("no route matches")]
     NoRoute,
+    /// The worker has more to do than it can, and this request is one of those that it can't.
+    #[error("the proxy is overloaded")]
+    Overloaded,
     /// The upstream has no endpoint to try: none resolved, or none with a weight.
     #[error("the upstream has no endpoint")]
     NoEndpoints,
+    /// No endpoint of the upstream is to be used.
+    #[error("no endpoint of the upstream is healthy")]
+    Unhealthy,
+    /// The upstream's circuit breaker is open, for so many seconds more.
+    #[error("the upstream fails, and is left alone for a while")]
+    CircuitOpen(u32),
+    /// As many requests are under way to the upstream as may be.
+    #[error("too many requests to the upstream are under way")]
+    UpstreamFull,
     /// All connections are busy and so is the line.
     #[error("all upstream connections are busy and the queue is full")]
     QueueFull,
     /// No connection became free in time.
     #[error("no upstream connection became free in time")]
     QueueTimeout,
+    /// The process, or the system, can open no more connections.
+    #[error("no descriptor is free for a connection to the upstream")]
+    OutOfDescriptors,
     /// No endpoint took the connection.
     #[error("the upstream refused the connection")]
     ConnectRefused,
@@ -83,10 +113,18 @@ impl Failure {
             Failure::ClientGone => Termination::ClientAborted,
             Failure::ClientSlow(wait) => Termination::ClientTimeout(wait),
             Failure::Dropped => Termination::Dropped,
+            Failure::ClientFull | Failure::ClientBusy => Termination::ClientBusy,
+            Failure::RouteBusy => Termination::RouteBusy,
+            Failure::RateLimited { .. } => Termination::RateLimited,
             Failure::NoRoute => Termination::NotFound,
+            Failure::Overloaded => Termination::Overloaded,
             Failure::NoEndpoints => Termination::NoEndpoint,
+            Failure::Unhealthy => Termination::Unhealthy,
+            Failure::CircuitOpen(_) => Termination::CircuitOpen,
+            Failure::UpstreamFull => Termination::UpstreamFull,
             Failure::QueueFull | Failure::ListenerFull => Termination::QueueFull,
             Failure::QueueTimeout => Termination::QueueTimeout,
+            Failure::OutOfDescriptors => Termination::OutOfDescriptors,
             Failure::ConnectRefused => Termination::ConnectFailed,
             Failure::ConnectTimeout => Termination::ConnectTimeout,
             Failure::UpstreamClosed | Failure::UpstreamCut => Termination::UpstreamCut,
@@ -101,7 +139,9 @@ impl Failure {
     pub fn is_silent(self) -> bool {
         matches!(
             self,
-            Failure::ClientGone | Failure::ClientSlow(ClientWait::ResponseWrite) | Failure::Dropped
+            Failure::ClientGone
+                | Failure::ClientSlow(ClientWait::ResponseWrite | ClientWait::ResponseRate)
+                | Failure::Dropped
         )
     }
 }

@@ -21,9 +21,12 @@
 //!
 //! - [`limits`]: every built-in bound.
 //! - [`http`]: bytes to values and back. Pure.
+//! - [`proxy_protocol`]: what load balancers put before everything else on a connection. Pure.
 //! - [`route`]: which route serves a request. Pure and immutable.
+//! - [`limit`]: how much is too much. Pure.
 //! - [`rule`]: what is done about a request before it is routed. Pure and immutable.
 //! - [`upstream`]: which endpoint serves it. Pure.
+//! - [`overload`]: what a worker turns away when it has too much to do. Pure.
 //! - [`error`]: what can go wrong, and on whose side.
 //! - [`worker`]: one core and all it owns; the only place that does input and output for clients and upstreams.
 //! - [`observe`]: what happened.
@@ -38,8 +41,11 @@ pub mod control;
 pub mod doctor;
 pub mod error;
 pub mod http;
+pub mod limit;
 pub mod limits;
 pub mod observe;
+pub mod overload;
+pub mod proxy_protocol;
 pub mod route;
 pub mod rule;
 pub mod server;

@@ -68,9 +68,10 @@ fn record(recorder: &mut Recorder, routes: &[Arc<str>], count: u64) {
                 overhead_us: n % 50,
             },
             rules: None,
+            ids: None,
         });
         if n % 100 == 0 {
-            recorder.tick();
+            recorder.tick(Vec::new);
         }
     }
 }

@@ -23,11 +23,19 @@ const MEASURED: u64 = 1_000;
 /// How long anything here may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// With what keys and cookies of upstreams, and addresses and ids of listeners, are looked for in.
 const REQUEST: &[u8] =
-    b"GET /hello HTTP/1.1\r\nHost: example.com\r\nUser-Agent: alloc/1\r\nAccept: */*\r\n\r\n";
+    b"GET /hello?id=%61 HTTP/1.1\r\nHost: example.com\r\nUser-Agent: alloc/1\r\nAccept: */*\r\n\
+      Cookie: a=b; at=00112233445566778899aabbccddeeff\r\n\
+      X-Forwarded-For: 192.0.2.66, 192.0.2.1\r\nX-Request-Id: given\r\ntracestate: a=1\r\n\
+      traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n";
 const BODY: &[u8] = b"Hello, world!";
 const RESPONSE: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, world!";
+
+/// What a listener may be asked to find out about each request, with a log that has it.
+const ASKED: &str = r#", trusted_proxies = ["127.0.0.1"], client_address = "x-forwarded-for",
+    trace = { context = "start", request_id = "make" }"#;
 
 /// The thread whose allocations count; 0: nobody's.
 static WORKER: AtomicI32 = AtomicI32::new(0);
@@ -108,19 +116,35 @@ fn answer(mut client: TcpStream) -> io::Result<()> {
     }
 }
 
-/// Starts a server with one worker on `driver` and waits until that takes a connection.
-fn proxy(dir: &Path, driver: &str, origin: SocketAddr) -> Fallible<TcpStream> {
+/// What an upstream says of balancing.
+const BALANCERS: [&str; 10] = [
+    r#"balance = "round_robin""#,
+    r#"balance = "least_requests""#,
+    r#"balance = "power_of_two""#,
+    r#"balance = "peak_ewma""#,
+    r#"balance = "random""#,
+    r#"balance = "hash""#,
+    r#"balance = "hash", hash = { key = "path" }"#,
+    r#"balance = "hash", hash = { key = "query:id", overload = "off" }"#,
+    r#"balance = "hash", hash = { key = "cookie:none" }"#,
+    r#"sticky = { cookie = "at", secret_file = "SECRET" }"#,
+];
+
+/// Starts a server with one worker on `driver` and waits until that takes a connection. `asked`, `upstream`: keys of its
+/// listener and of its upstream.
+fn proxy(dir: &Path, driver: &str, asked: &str, upstream: &str) -> Fallible<TcpStream> {
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?; // free again: for the server
     let text = format!(
         r#"
         runtime = {{ workers = 1, pin_cores = false, driver = "{driver}" }}
         log = {{ level = "off" }}
-        listeners = [{{ name = "web", address = "{address}" }}]
-        upstreams = [{{ name = "app", endpoints = ["{origin}"] }}]
+        access_log = {{ path = "/dev/null" }}
+        listeners = [{{ name = "web", address = "{address}"{asked} }}]
+        upstreams = [{{ name = "app", {upstream} }}]
         routes = [{{ name = "app", upstream = "app" }}]
         "#
     );
-    let path = dir.join(format!("{driver}.toml"));
+    let path = dir.join(format!("{}.toml", address.port()));
     fs::write(&path, text)?;
     let desired = Desired::load(&path).map_err(|errors| format!("{errors:?}"))?;
     let running = thread::spawn(move || server::run(&path, desired).map_err(|error| error.to_string()));
@@ -168,10 +192,10 @@ fn exchange(client: &mut TcpStream, count: u64) -> Fallible {
     Ok(())
 }
 
-/// Measures a server on `driver`, which then runs on, idle.
-fn measure(dir: &Path, driver: &str, origin: SocketAddr) -> Fallible {
+/// Measures a server on `driver`, which then runs on, idle: the allocations of `MEASURED` requests.
+fn measure(dir: &Path, driver: &str, asked: &str, upstream: &str) -> Fallible<u64> {
     let before = workers()?;
-    let mut client = proxy(dir, driver, origin)?;
+    let mut client = proxy(dir, driver, asked, upstream)?;
     exchange(&mut client, WARM_UP)?;
     let mut new = workers()?;
     new.retain(|worker| !before.contains(worker));
@@ -182,7 +206,7 @@ fn measure(dir: &Path, driver: &str, origin: SocketAddr) -> Fallible {
     exchange(&mut client, MEASURED)?;
     let allocations = ALLOCATIONS.load(Ordering::Relaxed);
     let each = allocations as f64 / MEASURED as f64;
-    println!("{driver}: {allocations} allocations in {MEASURED} requests: {each} each");
+    println!("{driver}, {upstream}: {allocations} allocations in {MEASURED} requests: {each} each");
     assert!(allocations <= ALLOCATIONS_MAX * MEASURED, "{driver}: {allocations} in {MEASURED} requests");
 
     // A new connection does cost: a count that misses that as well would prove nothing.
@@ -191,7 +215,7 @@ fn measure(dir: &Path, driver: &str, origin: SocketAddr) -> Fallible {
     exchange(&mut another, 1)?;
     assert!(ALLOCATIONS.load(Ordering::Relaxed) > allocations, "{driver}: the worker's count stands still");
     WORKER.store(0, Ordering::Relaxed);
-    Ok(())
+    Ok(allocations)
 }
 
 /// One test for both drivers: one count. Servers end with the process; nothing else ends them but a signal.
@@ -199,7 +223,24 @@ fn measure(dir: &Path, driver: &str, origin: SocketAddr) -> Fallible {
 fn forwarding_allocates_next_to_nothing() -> Fallible {
     let dir = Dir(std::env::temp_dir().join(format!("ringlane-alloc-request-{}", process::id())));
     fs::create_dir_all(&dir.0)?;
-    let origin = origin()?;
-    measure(&dir.0, "auto", origin)?;
-    measure(&dir.0, "epoll", origin)
+    let one = format!("endpoints = [\"{}\"]", origin()?);
+    for driver in ["auto", "epoll"] {
+        let plain = measure(&dir.0, driver, "", &one)?;
+        let asked = measure(&dir.0, driver, ASKED, &one)?;
+        // Now and then something grows, in either.
+        assert!(asked <= plain + MEASURED / 100, "{driver}: {asked} instead of {plain}");
+    }
+    let plain = measure(&dir.0, "epoll", "", &one)?;
+
+    // Whoever picks an endpoint allocates nothing for it.
+    let secret = dir.0.join("secret");
+    fs::write(&secret, "0123456789abcdef0123456789abcdef")?;
+    let three: Vec<String> = (0..3).map(|_| Ok(origin()?.to_string())).collect::<io::Result<_>>()?;
+    for balancer in BALANCERS {
+        let balancer = balancer.replace("SECRET", &secret.display().to_string());
+        let allocations = measure(&dir.0, "epoll", "", &format!("endpoints = {three:?}, {balancer}"))?;
+        // A buffer may still have grown.
+        assert!(allocations <= plain + MEASURED / 20, "{balancer}: {allocations}, with one endpoint {plain}");
+    }
+    Ok(())
 }

@@ -12,11 +12,14 @@ use std::{
 const LINES_MAX: usize = 400;
 
 /// Each folder (or file) with the crate's modules that it may name.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("limits.rs", &[]),
+    ("limit", &["limits"]),
     ("http", &["limits"]),
-    ("upstream", &["limits"]),
-    ("route", &["http", "upstream", "limits", "rule::Rules"]),
+    ("proxy_protocol", &["limits"]),
+    ("upstream", &["limits", "proxy_protocol"]),
+    ("overload", &[]),
+    ("route", &["http", "upstream", "overload", "limit", "limits", "rule::Rules", "rule::Network"]),
     ("rule", &["http", "route", "limits"]),
     ("error.rs", &["http", "observe"]),
     ("observe", &["limits", "error", "upstream"]),
@@ -24,10 +27,13 @@ const MAY_USE: [(&str, &[&str]); 10] = [
         "worker",
         &[
             "http",
+            "proxy_protocol",
             "route",
             "rule",
             "upstream",
+            "overload",
             "error",
+            "limit",
             "limits",
             "observe",
             "control::publish",
@@ -35,7 +41,23 @@ const MAY_USE: [(&str, &[&str]); 10] = [
             "worker",
         ],
     ),
-    ("control", &["http", "route", "rule", "upstream", "observe", "limits", "control", "error", "VERSION"]),
+    (
+        "control",
+        &[
+            "http",
+            "proxy_protocol",
+            "route",
+            "rule",
+            "upstream",
+            "overload",
+            "observe",
+            "limit",
+            "limits",
+            "control",
+            "error",
+            "VERSION",
+        ],
+    ),
     ("cli", &["control", "doctor", "server", "http", "route", "rule", "cli", "VERSION", "upstream"]),
 ];
 

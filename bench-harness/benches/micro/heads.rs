@@ -66,9 +66,11 @@ fn ours() -> impl FnMut(&[u8]) -> bool {
             target: None,
             host: None,
             edits: &edits,
+            own: &[],
             client_ip: "127.0.0.1",
             proto: "http",
             trusted: false,
+            ids: None,
         };
         encode_request(&mut out, &head, &how);
         spare = head.into_spare();

@@ -141,7 +141,9 @@ impl Worker {
     #[cold]
     fn adopt(&mut self) {
         self.table = self.published.load();
-        let picker = |upstream: &Arc<ringlane::upstream::Upstream>| RoundRobin::over(&upstream.endpoints, 0);
+        let picker = |upstream: &Arc<ringlane::upstream::Upstream>| {
+            RoundRobin::over(upstream.endpoints.iter().map(|it| (it.id, it.weight)), 0)
+        };
         self.pickers = self.table.upstreams.iter().flatten().map(|it| RefCell::new(picker(it))).collect();
     }
 }

@@ -57,6 +57,9 @@ pub fn route(predicates: Predicates, action: Action) -> Route {
         rewrite_host: None,
         request_headers: Default::default(),
         response_headers: Default::default(),
+        hedge: None,
+        limits: None,
+        priority: Default::default(),
     }
 }
 
@@ -77,11 +80,15 @@ pub fn upstream(id: u32, addresses: &[At]) -> Arc<Upstream> {
         address: address.clone(),
         label: "endpoint".into(),
         weight: 1,
+        health: Default::default(),
+        backup: false,
     };
     Arc::new(Upstream {
         id,
         name: format!("upstream-{id}").into(),
         balance: Balance::RoundRobin,
+        hash: None,
+        sticky: None,
         endpoints: addresses.iter().enumerate().map(endpoint).collect(),
         pool: PoolLimits {
             max_connections: 1024,
@@ -98,6 +105,11 @@ pub fn upstream(id: u32, addresses: &[At]) -> Arc<Upstream> {
             response_body_idle: minute,
             request: None,
         },
+        retries: None,
+        deadline_header: None,
+        health: None,
+        breaker: None,
+        proxy_protocol: None,
     })
 }
 
@@ -112,12 +124,14 @@ pub fn table(generation: u64, routes: Vec<Route>, upstreams: Vec<Arc<Upstream>>)
         request_head_bytes: ringlane::limits::REQUEST_HEAD_BYTES_DEFAULT,
         request_fields: ringlane::limits::HEAD_FIELDS_MAX,
         request_body_bytes: None,
+        limits: Default::default(),
         request_head_timeout: minute,
         request_body_idle_timeout: minute,
         keep_alive_timeout: minute,
         tunnel_idle_timeout: minute,
         response_write_timeout: minute,
         forwarded: Forwarded::Replace,
+        provenance: Default::default(),
     };
     let built = Built::new(generation, routes, upstreams, vec![Arc::new(listener)]);
     Arc::clone(built.unwrap_or_else(|errors| panic!("{errors:?}")).table())

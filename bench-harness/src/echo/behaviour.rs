@@ -40,8 +40,14 @@ pub struct Behaviour {
     pub drop_before_head: f64,
     /// Share of requests whose answer ends, with its connection, in the middle of the body.
     pub drop_in_body: f64,
+    /// Share of requests that are answered with bytes that are no HTTP, and the end of the connection.
+    pub garbage: f64,
+    /// Connections that are dropped are reset, in place of an orderly end.
+    pub reset: bool,
     /// How fast answers are written at most.
     pub bytes_per_second: Option<NonZeroU64>,
+    /// How fast bodies of requests are read at most.
+    pub read_bytes_per_second: Option<NonZeroU64>,
     /// Start of the random numbers; the same requests in the same order meet the same fate.
     pub seed: u64,
 }
@@ -57,6 +63,8 @@ pub struct Fate {
     pub cut: Option<Cut>,
     /// How fast the answer is written.
     pub bytes_per_second: Option<NonZeroU64>,
+    /// How fast the request's body is read.
+    pub read_bytes_per_second: Option<NonZeroU64>,
 }
 
 /// Where an answer ends early.
@@ -66,6 +74,8 @@ pub enum Cut {
     BeforeHead,
     /// Half way through its body.
     InBody,
+    /// Before its first byte, with something else in its place.
+    Garbage,
 }
 
 impl Behaviour {
@@ -104,14 +114,14 @@ impl Behaviour {
             }
             "drop_before_head" => self.drop_before_head = rate(value)?,
             "drop_in_body" => self.drop_in_body = rate(value)?,
-            "bytes_per_second" => {
-                let bytes = value.as_u64().and_then(NonZeroU64::new);
-                self.bytes_per_second = Some(bytes.ok_or("a whole number above 0")?);
-            }
+            "garbage" => self.garbage = rate(value)?,
+            "reset" => self.reset = flag(value)?,
+            "bytes_per_second" => self.bytes_per_second = Some(above_zero(value)?),
+            "read_bytes_per_second" => self.read_bytes_per_second = Some(above_zero(value)?),
             "seed" => self.seed = value.as_u64().ok_or("a whole number")?,
             _ => {
                 return Err("no such key; there are delay, error_rate, error_status, drop_before_head, \
-                            drop_in_body, bytes_per_second, seed"
+                            drop_in_body, garbage, reset, bytes_per_second, read_bytes_per_second, seed"
                     .to_owned());
             }
         }
@@ -131,10 +141,14 @@ impl Behaviour {
             "error_status": self.error_status,
             "drop_before_head": self.drop_before_head,
             "drop_in_body": self.drop_in_body,
+            "garbage": self.garbage,
+            "reset": self.reset,
             "bytes_per_second": self.bytes_per_second,
+            "read_bytes_per_second": self.read_bytes_per_second,
             "seed": self.seed,
         });
-        let is_set = |value: &Value| !value.is_null() && value.as_f64() != Some(0.0);
+        let is_set =
+            |value: &Value| !value.is_null() && value.as_f64() != Some(0.0) && value != &Value::Bool(false);
         match all {
             Value::Object(map) => map.into_iter().filter(|(_, value)| is_set(value)).collect(),
             other => other,
@@ -143,24 +157,27 @@ impl Behaviour {
 
     /// Whether answers are as if there were no behaviour.
     pub fn is_plain(&self) -> bool {
-        Self { seed: 0, error_status: None, ..self.clone() } == Self::default()
+        Self { seed: 0, error_status: None, reset: false, ..self.clone() } == Self::default()
     }
 
     /// Draws what becomes of the next request. Takes as many numbers whatever comes of them, so that a rate that is
     /// changed leaves the other draws of the same seed alone.
     pub fn draw(&self, random: &mut Random) -> Fate {
         let delay = self.delay.map_or(Duration::ZERO, |delay| delay.draw(random));
-        let [error, before, inside] = [(); 3].map(|()| random.unit());
+        let [error, before, inside, garbage] = [(); 4].map(|()| random.unit());
         let cut = if before < self.drop_before_head {
             Some(Cut::BeforeHead)
         } else if inside < self.drop_in_body {
             Some(Cut::InBody)
+        } else if garbage < self.garbage {
+            Some(Cut::Garbage)
         } else {
             None
         };
         let status = self.error_status.unwrap_or(ERROR_STATUS_DEFAULT);
         let error = (error < self.error_rate).then_some(status);
-        Fate { delay, error, cut, bytes_per_second: self.bytes_per_second }
+        let Self { bytes_per_second, read_bytes_per_second, .. } = *self;
+        Fate { delay, error, cut, bytes_per_second, read_bytes_per_second }
     }
 }
 
@@ -184,6 +201,18 @@ fn micros(time: Duration) -> String {
 fn rate(value: &Value) -> Result<f64, String> {
     let rate = value.as_f64().filter(|rate| (0.0..=1.0).contains(rate));
     rate.ok_or_else(|| format!("{value} is not a share of the requests, 0 to 1"))
+}
+
+fn above_zero(value: &Value) -> Result<NonZeroU64, String> {
+    value.as_u64().and_then(NonZeroU64::new).ok_or_else(|| "a whole number above 0".to_owned())
+}
+
+/// On the command line it is a word.
+fn flag(value: &Value) -> Result<bool, String> {
+    match value.as_bool().map_or_else(|| value.as_str().and_then(|text| text.parse().ok()), Some) {
+        Some(flag) => Ok(flag),
+        None => Err(format!("{value} is neither true nor false")),
+    }
 }
 
 fn delay(value: &Value) -> Result<Delay, String> {
@@ -213,7 +242,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_written_again() {
-        let text = "delay=lognormal:20ms:0.5,error_rate=0.25,error_status=503,drop_in_body=1,bytes_per_second=100,seed=7";
+        let text = "delay=lognormal:20ms:0.5,error_rate=0.25,error_status=503,drop_in_body=1,bytes_per_second=100,seed=7,\
+                    garbage=0.5,reset=true,read_bytes_per_second=5";
         let behaviour = Behaviour::of_text(text).unwrap();
         assert_eq!(behaviour.delay, Some(Delay::LogNormal(Duration::from_millis(20), 0.5)));
         assert_eq!((behaviour.error_rate, behaviour.error_status), (0.25, Some(503)));
@@ -237,6 +267,7 @@ mod tests {
             ("error_rate=x", "error_rate: \"x\" is not a share"),
             ("error_status=99", "error_status: a status is 200"),
             ("bytes_per_second=0", "bytes_per_second: a whole number above 0"),
+            ("reset=1", "reset: 1 is neither true nor false"),
             ("sed=1", "sed: no such key; there are delay,"),
             ("seed=1,seed=2", "seed: given twice"),
         ] {

@@ -1,14 +1,15 @@
 //! One client of the origin: requests in, answers out in the same order, one write for what can be answered at once.
-use std::{io, rc::Rc, time::Duration};
+use std::{io, num::NonZeroU64, rc::Rc, time::Duration};
 
 use monoio::{io::AsyncWriteRent, net::TcpStream};
 
 use super::{
     Origin,
     answer::{self, Ending, Key, PREBUILT_BODY_BYTES_MAX, Persistence, Prebuilt},
+    asked::{Asked, key_for},
     body::Body,
     port::Port,
-    route::{self, DEFAULT_BODY_BYTES, Route},
+    route::{self, Route},
     stats::add,
     unruly::Limits,
 };
@@ -65,13 +66,8 @@ pub(super) struct Connection {
     memo: Memo,
     /// While an answer is written that the port's behaviour holds back.
     pub(super) limits: Option<Limits>,
-}
-
-/// What of a request its answer depends on, apart from its path and body.
-struct Asked {
-    to_head: bool,
-    is_11: bool,
-    keep_alive: bool,
+    /// While a request's body is read that the port's behaviour slows down: bytes a second.
+    pub(super) read_rate: Option<NonZeroU64>,
 }
 
 /// Serves one connection to its end.
@@ -87,9 +83,11 @@ pub(super) async fn serve(stream: TcpStream, origin: Rc<Origin>, port: Rc<Port>)
         out: Vec::new(),
         memo: Memo::default(),
         limits: None,
+        read_rate: None,
     };
     match connection.run().await {
-        End::Clean | End::Broken | End::Dropped => {}
+        End::Clean | End::Broken => {}
+        End::Dropped => connection.drop_it(),
         End::Cut => add(&port.stats.cut_requests, 1),
         End::Refused(reason) => connection.refuse(reason).await,
     }
@@ -131,6 +129,7 @@ impl Connection {
     async fn answer_again(&mut self) -> Result<bool, End> {
         self.start += self.memo.head.len();
         let answer = self.memo.answer.clone();
+        add(&self.port.stats.asked, 1);
         add(&self.port.stats.requests, 1);
         self.write_answer(answer).await?;
         Ok(self.memo.keep_alive)
@@ -151,6 +150,9 @@ impl Connection {
         }
         let has_body = !body.is_done();
         let mut route = route::of(request.path);
+        if route != Route::Stats {
+            add(&self.port.stats.asked, 1);
+        }
         let unruly = self.port.unruly.get() && route != Route::Stats;
         if unruly {
             route = Box::pin(self.meet_fate(route, &mut body)).await?;
@@ -267,6 +269,9 @@ impl Connection {
             let (consumed, data) = body.advance(&self.input[at..]).map_err(End::Refused)?;
             self.start += consumed;
             if !data.is_empty() {
+                if let Some(rate) = self.read_rate {
+                    monoio::time::sleep(Duration::from_secs_f64(data.len() as f64 / rate.get() as f64)).await;
+                }
                 return Ok(Some(at + data.start..at + data.end));
             }
         }
@@ -368,28 +373,4 @@ impl Connection {
         };
         let _ = monoio::time::timeout(REFUSED_LINGER, drained).await;
     }
-}
-
-impl Asked {
-    fn persistence(&self) -> Persistence {
-        match (self.keep_alive, self.is_11) {
-            (true, true) => Persistence::Silent,
-            (true, false) => Persistence::KeepAlive,
-            (false, _) => Persistence::Close,
-        }
-    }
-}
-
-/// The patterned answer a route asks for, if it is one; a body that only closing can end clears `keep_alive`.
-fn key_for(route: Route, asked: &mut Asked) -> Option<Key> {
-    let (status, body_bytes, ending) = match route {
-        Route::Bytes(n) => (200, n, Ending::Length),
-        Route::Chunked(n) if asked.is_11 => (200, n, Ending::Chunked),
-        Route::Chunked(n) | Route::Close(n) => (200, n, Ending::Close),
-        Route::Status(status) => (status, DEFAULT_BODY_BYTES, Ending::Length),
-        Route::Delay(_) => (200, DEFAULT_BODY_BYTES, Ending::Length),
-        Route::Headers | Route::Echo | Route::Upload | Route::Stats | Route::Unknown => return None,
-    };
-    asked.keep_alive &= ending != Ending::Close;
-    Some(Key { status, body_bytes, ending, persistence: asked.persistence(), to_head: asked.to_head })
 }

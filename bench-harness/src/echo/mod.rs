@@ -9,6 +9,7 @@
 //!
 //! A port without a behaviour pays for the possibility with one comparison per request.
 pub mod answer;
+mod asked;
 pub mod behaviour;
 mod body;
 mod connection;
@@ -46,12 +47,16 @@ pub struct EchoArgs {
     #[arg(long, value_enum, default_value_t)]
     pub driver: DriverChoice,
     /// How a port (or all of them) misbehaves: delay=20ms|uniform:5ms:50ms|lognormal:20ms:0.5, error_rate=0..1,
-    /// error_status=N, drop_before_head=0..1, drop_in_body=0..1, bytes_per_second=N, seed=N; can be repeated
+    /// error_status=N, drop_before_head=0..1, drop_in_body=0..1, garbage=0..1, reset=true, bytes_per_second=N,
+    /// read_bytes_per_second=N, seed=N; can be repeated
     #[arg(long, value_name = "[PORT:]KEY=VALUE,..")]
     pub behave: Vec<String>,
     /// The same keys as TOML, in tables `all` and `ports.PORT`; --behave wins over it
     #[arg(long, value_name = "FILE")]
     pub behaviour_file: Option<PathBuf>,
+    /// Connections that may wait to be accepted on each address
+    #[arg(long, value_name = "N", default_value_t = socket::BACKLOG)]
+    pub backlog: i32,
     /// Address of the control path: GET /ports, PUT /ports/PORT
     #[arg(long, value_name = "ADDR")]
     pub control: Option<SocketAddr>,
@@ -106,8 +111,8 @@ pub fn run(args: &EchoArgs) -> Result<()> {
     runtime.block_on(async move {
         let origin = Rc::new(Origin::new());
         let mut accepting = Vec::new();
-        let listeners: Vec<_> =
-            args.listen.iter().map(|&address| socket::listen(address, driver)).collect::<Result<_>>()?;
+        let listen = |&address: &SocketAddr| socket::listen_with(address, driver, args.backlog);
+        let listeners: Vec<_> = args.listen.iter().map(listen).collect::<Result<_>>()?;
         for listener in listeners {
             let address = listener.local_addr().at("cannot read the address of a listener")?;
             let port = Rc::new(Port::new(address, assigned.of(address.port())));

@@ -43,6 +43,11 @@ impl Port {
         *self.behaviour.borrow_mut() = (behaviour, random);
     }
 
+    /// Whether what is dropped is reset.
+    pub(crate) fn resets(&self) -> bool {
+        self.behaviour.borrow().0.reset
+    }
+
     /// What becomes of the next request.
     pub(crate) fn draw(&self) -> Fate {
         let (behaviour, random) = &mut *self.behaviour.borrow_mut();

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Counters of the one thread; a cell each, because nobody else writes them.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
+    pub(crate) asked: Cell<u64>,
     pub(crate) requests: Cell<u64>,
     pub(crate) connections: Cell<u64>,
     pub(crate) open: Cell<u64>,
@@ -23,6 +24,8 @@ pub(crate) struct Stats {
 /// The answer of `GET /__stats`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
+    /// Requests whose head has come, whatever became of them.
+    pub asked: u64,
     /// Well-formed requests, without those for `/__stats`.
     pub requests: u64,
     /// Connections accepted, this one included.
@@ -57,6 +60,7 @@ pub(crate) fn add(counter: &Cell<u64>, n: u64) {
 impl Snapshot {
     /// Adds another port's counts.
     pub(crate) fn add(&mut self, other: Snapshot) {
+        self.asked += other.asked;
         self.requests += other.requests;
         self.connections += other.connections;
         self.open += other.open;
@@ -77,6 +81,7 @@ impl Snapshot {
 impl Stats {
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
+            asked: self.asked.get(),
             requests: self.requests.get(),
             connections: self.connections.get(),
             open: self.open.get(),

@@ -1,5 +1,11 @@
 //! Answers of a port that misbehaves: late, wrong, slow or cut short.
-use std::{num::NonZeroU64, time::Duration};
+use std::{
+    num::NonZeroU64,
+    os::fd::{AsRawFd, BorrowedFd},
+    time::Duration,
+};
+
+use socket2::SockRef;
 
 use super::{
     answer::{self, CHUNK_BYTES, Ending, Key},
@@ -13,6 +19,8 @@ use crate::{http::chunked, pattern, stream::write_range};
 
 /// Slow writes are made in so many parts a second.
 const PARTS_PER_SECOND: u64 = 50;
+/// What a server sends that speaks something else, or whose memory is not its own any more.
+const GARBAGE: &[u8] = b"\x16\x03\x01\x00\xa5 no HTTP at all \x00\xff\r\n\r\n";
 
 /// What holds an answer back while it is written.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +53,9 @@ impl Connection {
     pub(super) async fn meet_fate(&mut self, route: Route, body: &mut Body) -> Result<Route, End> {
         let fate = self.port.draw();
         let route = fate.error.map_or(route, Route::Status);
-        let reads_itself = matches!(route, Route::Echo | Route::Upload) && fate.cut != Some(Cut::BeforeHead);
+        let answers = !matches!(fate.cut, Some(Cut::BeforeHead | Cut::Garbage));
+        let reads_itself = matches!(route, Route::Echo | Route::Upload) && answers;
+        self.read_rate = fate.read_bytes_per_second;
         if !reads_itself {
             // A server that fails has read what it was asked.
             while self.next_piece(body).await?.is_some() {}
@@ -54,12 +64,16 @@ impl Connection {
         self.flush().await?;
         let stats = &self.port.stats;
         add(&stats.delayed, u64::from(!fate.delay.is_zero()));
-        add(&stats.errors, u64::from(fate.error.is_some() && fate.cut != Some(Cut::BeforeHead)));
+        add(&stats.errors, u64::from(fate.error.is_some() && answers));
         if !fate.delay.is_zero() {
             monoio::time::sleep(fate.delay).await;
         }
-        if fate.cut == Some(Cut::BeforeHead) {
+        if !answers {
             add(&self.port.stats.drops_before_head, 1);
+            if fate.cut == Some(Cut::Garbage) {
+                self.out.extend_from_slice(GARBAGE);
+                self.flush().await?;
+            }
             return Err(End::Dropped);
         }
         self.limits = Limits::of(&fate);
@@ -68,11 +82,22 @@ impl Connection {
 
     /// Ends an answer that was held back.
     pub(super) async fn release(&mut self) -> Result<(), End> {
+        self.read_rate = None;
         let Some(limits) = self.limits else { return Ok(()) };
         self.flush().await?;
         self.limits = None;
         // The body was too short to be cut: it is whole, and the connection ends all the same.
         if limits.cut { self.dropped() } else { Ok(()) }
+    }
+
+    /// Makes sure that a dropped connection ends as the port's behaviour has it.
+    pub(super) fn drop_it(&self) {
+        if self.port.resets() {
+            // SAFETY: the stream is open for as long as it is borrowed here, and nobody else closes it.
+            let socket = unsafe { BorrowedFd::borrow_raw(self.stream.as_raw_fd()) };
+            // Without it the end is an orderly one; there is nobody here to tell.
+            let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+        }
     }
 
     fn dropped(&self) -> Result<(), End> {

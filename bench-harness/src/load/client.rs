@@ -44,10 +44,10 @@ pub(super) async fn drive(worker: Rc<Worker>, index: usize, stream: Option<TcpSt
         match result {
             Ok(received) => match received.wrong {
                 None => worker.count(request, start, now, received.bytes),
-                Some(failure) => worker.fail(&failure),
+                Some(failure) => worker.fail(&failure, start),
             },
             Err(failure) => {
-                worker.fail(&failure);
+                worker.fail(&failure, start);
                 client.stream = None;
                 if failure.kind == Kind::Connect {
                     Box::pin(pause()).await;
@@ -57,7 +57,7 @@ pub(super) async fn drive(worker: Rc<Worker>, index: usize, stream: Option<TcpSt
         }
         if worker.plan.new_connection {
             if let Err(failure) = Box::pin(client.wait_for_close(now)).await {
-                worker.fail(&failure);
+                worker.fail(&failure, now);
             }
             now = Instant::now();
         }

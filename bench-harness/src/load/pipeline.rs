@@ -47,7 +47,7 @@ pub(super) async fn drive(worker: Rc<Worker>, index: usize, mut stream: Option<T
             None => match Box::pin(connect(&worker)).await {
                 Ok(connection) => connection,
                 Err(failure) => {
-                    worker.fail(&failure);
+                    worker.fail(&failure, now);
                     Box::pin(pause()).await;
                     now = Instant::now();
                     continue;
@@ -85,7 +85,7 @@ impl Pipeline {
             self.under_way.pop_front();
             match received.wrong {
                 None => self.worker.count(request, start, Instant::now(), received.bytes),
-                Some(failure) => self.worker.fail(&failure),
+                Some(failure) => self.worker.fail(&failure, start),
             }
             if !received.keep_alive {
                 return Ok(false);
@@ -117,12 +117,12 @@ impl Pipeline {
     /// The connection is lost: the oldest request failed by `failure`, and the others with it.
     fn give_up(&mut self, failure: &Failure) {
         self.receiver.reset();
-        for (n, _) in self.under_way.drain(..).enumerate() {
+        for (n, sent) in self.under_way.drain(..).enumerate() {
             if n == 0 {
-                self.worker.fail(failure);
+                self.worker.fail(failure, sent.start);
             } else {
-                self.worker
-                    .fail(&Failure::new(Kind::Closed, "with the connection, behind a request that failed"));
+                let failure = Failure::new(Kind::Closed, "with the connection, behind a request that failed");
+                self.worker.fail(&failure, sent.start);
             }
         }
     }

@@ -36,6 +36,8 @@ pub struct Plan {
     pub driver: DriverChoice,
     /// Processes whose CPU time is read over the window, with their descendants.
     pub pids: Vec<u32>,
+    /// Keep a log of every single request.
+    pub log: bool,
 }
 
 impl Plan {
@@ -55,6 +57,7 @@ impl Plan {
             cores: Vec::new(),
             driver: DriverChoice::Auto,
             pids: Vec::new(),
+            log: false,
         }
     }
 }

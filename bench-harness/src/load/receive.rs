@@ -162,7 +162,8 @@ impl Receiver {
                 request.name,
                 begin_of(&self.buf[self.at..])
             );
-            return Some(Box::new(Failure::new(Kind::Status, detail)));
+            let status = response.status;
+            return Some(Box::new(Failure { status, ..Failure::new(Kind::Status, detail) }));
         }
         match (response.framing, expect.body_bytes) {
             (Framing::Length(length), Some(expected)) if length != expected && !request.to_head => {

@@ -101,7 +101,9 @@ pub struct Outcome {
     pub plan: Plan,
     /// Counts and latencies of all threads.
     pub tally: Tally,
-    /// The measured window.
+    /// When the measured window began.
+    pub began: Instant,
+    /// How long it was.
     pub window: Duration,
     /// Responses per second in it.
     pub rate: f64,
@@ -142,7 +144,7 @@ pub fn run_logged(
     let threads = plan.cores.len().max(1);
     let shared = Arc::new(Shared::new(threads));
     let mut tally = Tally::new()?;
-    let (samples, tallies) = thread::scope(|scope| {
+    let (began, samples, tallies) = thread::scope(|scope| {
         let (sender, parts) = mpsc::sync_channel(PARTS_QUEUED_MAX);
         let workers: Vec<_> = (0..threads)
             .map(|index| {
@@ -159,7 +161,7 @@ pub fn run_logged(
         let samples = observer.run(window);
         tally.intervals_lost += observer.merger.lost;
         let tallies: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
-        (samples, tallies)
+        (window.begin, samples, tallies)
     });
     for joined in tallies {
         tally.merge(&joined.map_err(|_| Fault::new("a load thread panicked; see above"))??)?;
@@ -169,6 +171,7 @@ pub fn run_logged(
     let per_response = |time: Duration| time.as_secs_f64() * 1e6 / responses;
     Ok(Outcome {
         plan: plan.clone(),
+        began,
         window: plan.duration,
         rate: tally.answered as f64 / plan.duration.as_secs_f64(),
         cpu_us: (!plan.pids.is_empty()).then(|| per_response(last.cpu.saturating_sub(first.cpu))),

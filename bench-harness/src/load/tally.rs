@@ -13,6 +13,8 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 /// How many failures are described in words, of each kind and in all; the rest is counted.
 const EXAMPLES_PER_KIND_MAX: u64 = 2;
 const EXAMPLES_MAX: usize = 8;
+/// Requests that a log holds; what comes later is counted and not in it.
+const EVENTS_MAX: usize = 4_000_000;
 
 /// What went wrong with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -89,14 +91,29 @@ impl Kind {
 pub struct Failure {
     /// What went wrong.
     pub kind: Kind,
+    /// The status that was answered, where that is what is wrong; else 0.
+    pub status: u16,
     /// The particulars.
     pub detail: String,
+}
+
+/// One request of a run that keeps a log of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// When it was due (open loop) or sent, in microseconds from the begin of the window.
+    pub start_us: u64,
+    /// How long it took, or how long it was until it failed.
+    pub took_us: u64,
+    /// None: it was answered as it must be.
+    pub failure: Option<Kind>,
+    /// As in [`Failure::status`].
+    pub status: u16,
 }
 
 impl Failure {
     /// A failure of a kind with its particulars.
     pub fn new(kind: Kind, detail: impl fmt::Display) -> Self {
-        Self { kind, detail: detail.to_string() }
+        Self { kind, status: 0, detail: detail.to_string() }
     }
 
     /// A failed read or write; a reset is one whichever of the two notices it.
@@ -135,6 +152,8 @@ pub struct Tally {
     pub backlog_peak: u64,
     /// Intervals that were not handed on because nobody took them in time; the totals have them.
     pub intervals_lost: u64,
+    /// With a log, every request that began in the window or behind it.
+    pub events: Vec<Event>,
 }
 
 impl Tally {
@@ -155,6 +174,7 @@ impl Tally {
             lateness: empty,
             backlog_peak: 0,
             intervals_lost: 0,
+            events: Vec::new(),
         })
     }
 
@@ -163,6 +183,13 @@ impl Tally {
         self.errors[failure.kind as usize] += 1;
         if self.errors[failure.kind as usize] <= EXAMPLES_PER_KIND_MAX {
             self.show(&format!("{}: {}", failure.kind.name(), failure.detail));
+        }
+    }
+
+    /// Notes a request, while there is room.
+    pub(super) fn note(&mut self, event: Event) {
+        if self.events.len() < EVENTS_MAX {
+            self.events.push(event);
         }
     }
 
@@ -199,6 +226,7 @@ impl Tally {
         for example in &other.examples {
             self.show(example);
         }
+        other.events.iter().for_each(|event| self.note(*event));
         Ok(())
     }
 }

@@ -23,7 +23,7 @@ use super::{
     plan::Pace,
     run::Shared,
     slots::Slot,
-    tally::{Failure, Kind, Tally, micros},
+    tally::{Event, Failure, Kind, Tally, micros},
     timer::Timer,
 };
 use crate::{
@@ -145,16 +145,32 @@ impl Worker {
             tally.requests += 1;
             counts.current.record(micros(now.saturating_duration_since(start)));
         }
+        if self.plan.log {
+            self.log(&mut counts.tally, start, now, None);
+        }
     }
 
-    /// Counts a failure, whenever it happens.
-    pub(super) fn fail(&self, failure: &Failure) {
+    /// Counts the failure of a request that began at `start`, whenever it happens.
+    pub(super) fn fail(&self, failure: &Failure, start: Instant) {
         bump(&self.shown().failed);
         let now = Instant::now();
         let counts = &mut *self.counts.borrow_mut();
         counts.tally.fail(failure);
         counts.current.roll(now, &mut counts.tally.latency);
         counts.current.fail(now);
+        if self.plan.log {
+            self.log(&mut counts.tally, start, now, Some(failure));
+        }
+    }
+
+    fn log(&self, tally: &mut Tally, start: Instant, now: Instant, failure: Option<&Failure>) {
+        let Some(since) = start.checked_duration_since(self.window.begin) else { return };
+        tally.note(Event {
+            start_us: since.as_micros() as u64,
+            took_us: micros(now.saturating_duration_since(start)),
+            failure: failure.map(|it| it.kind),
+            status: failure.map_or(0, |it| it.status),
+        });
     }
 
     /// Counts a connection opened.
@@ -169,7 +185,8 @@ impl Worker {
 
     fn give_up(&self, gate: &Gate) {
         for _ in 0..gate.give_up() {
-            self.fail(&Failure::new(Kind::Dropped, "no connection came free before the run was over"));
+            let failure = Failure::new(Kind::Dropped, "no connection came free before the run was over");
+            self.fail(&failure, Instant::now());
         }
     }
 
@@ -206,7 +223,8 @@ impl Collected for Collector<'_> {
     }
 
     fn dropped(&mut self) {
-        self.worker.fail(&Failure::new(Kind::Dropped, "due while the backlog was full"));
+        let failure = Failure::new(Kind::Dropped, "due while the backlog was full");
+        self.worker.fail(&failure, Instant::now());
     }
 }
 

@@ -18,7 +18,7 @@ pub mod options;
 mod origin;
 pub mod peer;
 pub mod phases;
-mod plans;
+pub(crate) mod plans;
 pub(crate) mod process;
 mod profile;
 pub(crate) mod proxy_config;

@@ -72,7 +72,8 @@ fn requests(scenario: &Scenario, address: SocketAddr) -> Vec<Request> {
     scenario.routes.entrances().iter().flat_map(by).collect()
 }
 
-fn request(ask: &Ask, by: &Entrance, address: SocketAddr, close: bool) -> Request {
+/// One of them, with what its answer must be.
+pub(crate) fn request(ask: &Ask, by: &Entrance, address: SocketAddr, close: bool) -> Request {
     let host = by.host.clone().unwrap_or_else(|| address.to_string());
     let target = Target { host, path: format!("{}{}", by.prefix, ask.path) };
     let known = known_body(&target.path, 200, ask.upload_bytes);

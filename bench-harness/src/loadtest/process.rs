@@ -1,11 +1,15 @@
 //! Child processes that are pinned before they run and never outlive this one.
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     net::SocketAddr,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::{
+        OnceLock,
+        mpsc::{self, Sender},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -25,6 +29,8 @@ pub(crate) struct Process {
     child: Child,
     log: PathBuf,
     command: String,
+    /// Kept, or what it prints later would be an error to it.
+    out: Option<BufReader<ChildStdout>>,
 }
 
 /// How a child is started.
@@ -56,8 +62,8 @@ impl Process {
         let typed = describe(&command, launch);
         prepare(&mut command, launch.cores.to_vec(), launch.death_signal);
         let program = command.get_program().to_string_lossy().into_owned();
-        let child = command.spawn().at(format!("cannot start {} ({program})", launch.name))?;
-        Ok(Self { name: launch.name.to_owned(), child, log, command: typed })
+        let child = spawn(command).at(format!("cannot start {} ({program})", launch.name))?;
+        Ok(Self { name: launch.name.to_owned(), child, log, command: typed, out: None })
     }
 
     /// Starts a subcommand of this very program, which prints where it listens; returns the address.
@@ -68,7 +74,8 @@ impl Process {
         let mut process = Self::start(command, launch)?;
         let mut line = String::new();
         if let Some(out) = process.child.stdout.take() {
-            BufReader::new(out).read_line(&mut line).at(format!("output of {}", launch.name))?;
+            let out = process.out.insert(BufReader::new(out));
+            out.read_line(&mut line).at(format!("output of {}", launch.name))?;
         }
         match line.split([' ', ',']).find_map(|word| word.parse().ok()) {
             Some(address) => Ok((process, address)),
@@ -77,7 +84,7 @@ impl Process {
     }
 
     /// How it was started, as it would be typed in the directory of its files.
-    pub(super) fn command(&self) -> &str {
+    pub(crate) fn command(&self) -> &str {
         &self.command
     }
 
@@ -113,7 +120,8 @@ impl Process {
         Fault::new(format!("{} {what}; its output is in {}{}", self.name, self.log.display(), tail.concat()))
     }
 
-    fn signal(&self, signal: libc::c_int) {
+    /// Sends a signal to it and to what it started.
+    pub(crate) fn signal(&self, signal: libc::c_int) {
         // SAFETY: the group was made for this child, which is not reaped yet, so the number is still its own.
         unsafe { libc::kill(-(self.child.id() as libc::pid_t), signal) };
     }
@@ -137,6 +145,28 @@ impl Drop for Process {
         }
     }
 }
+
+/// Starts a child from a thread that never ends: the kernel ties a child's life to the thread that it was started by.
+fn spawn(command: Command) -> io::Result<Child> {
+    static STARTER: OnceLock<Sender<Order>> = OnceLock::new();
+    let starter = STARTER.get_or_init(|| {
+        let (sender, orders) = mpsc::channel::<Order>();
+        thread::spawn(move || {
+            for (mut command, answer) in orders {
+                // Whoever asked may have gone.
+                let _ = answer.send(command.spawn());
+            }
+        });
+        sender
+    });
+    let (answer, child) = mpsc::channel();
+    let gone = || io::Error::other("the thread that starts processes has ended");
+    starter.send((command, answer)).map_err(|_| gone())?;
+    child.recv().map_err(|_| gone())?
+}
+
+/// A command, and where its child is awaited.
+type Order = (Command, Sender<io::Result<Child>>);
 
 /// Without directories: where a program and its files were is no part of a result.
 fn describe(command: &Command, launch: &Launch<'_>) -> String {

@@ -218,7 +218,8 @@ impl Ask {
         Self { weight: 1, upload_bytes: None, path: format!("/bytes/{bytes}") }
     }
 
-    fn upload(bytes: usize) -> Self {
+    /// With a body of so many bytes.
+    pub fn upload(bytes: usize) -> Self {
         Self { weight: 1, upload_bytes: Some(bytes), path: "/upload".into() }
     }
 

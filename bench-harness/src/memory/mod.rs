@@ -9,7 +9,7 @@ pub mod judge;
 pub mod options;
 mod resident;
 mod target;
-mod visits;
+pub(crate) mod visits;
 
 use std::{
     process::ExitCode,
@@ -52,7 +52,7 @@ pub fn run(args: &MemoryArgs) -> Result<ExitCode> {
         megabytes(args.max.get()),
         args.duration
     );
-    let visits = Visits::start(target.address, args.clients);
+    let visits = Visits::start(target.address, &KINDS, args.clients);
     let watched = watch(args, &target, &visits, before.peak);
     visits.stop();
     let (samples, peak) = watched?;

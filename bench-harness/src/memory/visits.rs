@@ -42,7 +42,7 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// What a visit does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Small requests on connections that stay open, many of them idle at any time.
     KeptAlive,
     /// A connection for each request.
@@ -84,13 +84,13 @@ struct Shared {
 }
 
 /// The load, under way.
-pub(super) struct Visits(Arc<Shared>);
+pub(crate) struct Visits(Arc<Shared>);
 
 impl Visits {
-    /// Starts `clients` threads for each kind.
-    pub(super) fn start(address: SocketAddr, clients: usize) -> Self {
+    /// Starts `clients` threads for each of `kinds`.
+    pub(crate) fn start(address: SocketAddr, kinds: &[Kind], clients: usize) -> Self {
         let shared = Arc::new(Shared::default());
-        for (index, kind) in KINDS.into_iter().enumerate() {
+        for (index, kind) in KINDS.into_iter().enumerate().filter(|(_, kind)| kinds.contains(kind)) {
             for client in 0..clients {
                 let shared = shared.clone();
                 let random = Random::new((index * clients + client) as u64);
@@ -102,8 +102,13 @@ impl Visits {
     }
 
     /// Tells all threads to end, which they do when their visit is over.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.0.ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Visits so far that went well, and that did not.
+    pub(crate) fn totals(&self) -> [u64; 2] {
+        [&self.0.good, &self.0.bad].map(|counts| counts.iter().map(|it| it.load(Ordering::Relaxed)).sum())
     }
 
     /// Visits so far for each kind; failed ones behind a plus.

@@ -8,7 +8,7 @@ const BEGIN_END: &str = " -->\n";
 const END: &str = "<!-- /notes -->\n";
 
 /// A slot with something in it.
-pub(super) fn filled(name: &str, content: &str) -> String {
+pub(crate) fn filled(name: &str, content: &str) -> String {
     format!("{BEGIN}{name}{BEGIN_END}{}\n{END}", content.trim_end())
 }
 

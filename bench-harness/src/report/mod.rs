@@ -4,6 +4,7 @@ pub mod figures;
 pub mod hgrm;
 pub mod hlog;
 pub mod outputs;
+pub(crate) mod sheet;
 pub mod table;
 pub mod text;
 

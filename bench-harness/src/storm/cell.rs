@@ -3,11 +3,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{options::StormArgs, sheet::Part, window::Window};
+use super::{options::StormArgs, window::Window};
 use crate::{
     guard::{kind::Kind, record::Figure},
     memory::megabytes,
-    report::table::micros,
+    report::{sheet::Part, table::micros},
 };
 
 /// Rebuilds in 30 s as the source has them, by time from change to change, at intervals of 0, 1 s and 5 s.

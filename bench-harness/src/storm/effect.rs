@@ -8,10 +8,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
+    TITLE,
     changes::{Counts, Series, Source, route_json},
     noise,
     options::StormArgs,
-    sheet::{Part, Sheet},
     site::{Setup, Site},
     window::{self, SENDERS, Storm, Window},
 };
@@ -21,7 +21,11 @@ use crate::{
     guard::{kind::Kind, record::Figure},
     loadtest::{Cores, environment::Environment},
     memory::{judge::Growth, megabytes},
-    report::{figures::Latency, table::micros},
+    report::{
+        figures::Latency,
+        sheet::{Part, Sheet},
+        table::micros,
+    },
     resident,
 };
 
@@ -138,7 +142,7 @@ pub(super) fn run(args: &StormArgs, cores: Cores, dir: &Path, mut environment: E
     let good = !bad && new_names.as_ref().is_some_and(|it| it.steady && it.refused == 0);
     let figures = delays.iter().map(Delays::figure).collect();
     let results = json!({ "delays": delays, "new_names": new_names });
-    Sheet { environment, noise, parts, figures, results }.publish(dir)?;
+    Sheet { title: TITLE, environment, noise, parts, figures, results }.publish(dir)?;
     Ok(good)
 }
 

@@ -13,7 +13,6 @@ mod etcd;
 mod noise;
 pub mod options;
 mod probe;
-mod sheet;
 mod site;
 mod sources;
 mod table;
@@ -28,6 +27,9 @@ use crate::{
     runtime, socket,
 };
 use options::StormArgs;
+
+/// Above its reports.
+const TITLE: &str = "Storms of changes";
 
 /// Runs `ringlane-bench storm`.
 pub fn run(args: &StormArgs) -> Result<ExitCode> {

@@ -9,11 +9,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
+    TITLE,
     changes::{Series, Source},
     etcd::Etcd,
     noise,
     options::StormArgs,
-    sheet::{Part, Sheet},
     site::{Setup, Site},
     window::{self, SENDERS, Storm, Window},
 };
@@ -21,7 +21,10 @@ use crate::{
     client::Client,
     fault::{At, Fault, Result},
     loadtest::{Cores, environment::Environment},
-    report::table::micros,
+    report::{
+        sheet::{Part, Sheet},
+        table::micros,
+    },
 };
 
 /// Changes a second, over all sources.
@@ -84,7 +87,8 @@ pub(super) fn run(args: &StormArgs, cores: Cores, dir: &Path, mut environment: E
     let quiet = [before, after];
     let (part, good) = part(&all, etcd.is_some(), &stormy, &quiet, &acts);
     let results = json!({ "storm": stormy, "quiet": quiet, "acts": acts, "etcd": etcd.is_some() });
-    Sheet { environment, noise, parts: vec![part], figures: Vec::new(), results }.publish(dir)?;
+    Sheet { title: TITLE, environment, noise, parts: vec![part], figures: Vec::new(), results }
+        .publish(dir)?;
     Ok(good)
 }
 

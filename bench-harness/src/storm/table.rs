@@ -4,17 +4,18 @@ use std::{path::Path, time::Duration};
 use serde_json::json;
 
 use super::{
+    TITLE,
     cell::{self, Cell},
     changes::{Series, Source},
     noise,
     options::StormArgs,
-    sheet::Sheet,
     site::{Setup, Site},
     window::{self, SENDERS, Storm, Window},
 };
 use crate::{
     fault::{Fault, Result},
     loadtest::{Cores, environment::Environment},
+    report::sheet::Sheet,
 };
 
 /// Routes that are changed, in turn; the rest forward.
@@ -45,6 +46,7 @@ pub(super) fn run(args: &StormArgs, cores: Cores, dir: &Path, mut environment: E
     let noise = noise::sentences(cells.iter().flat_map(|it| [&it.storm, &it.quiet[0], &it.quiet[1]]), &quiet);
     let good = cells.iter().all(|it| it.wrong().is_none());
     let sheet = Sheet {
+        title: TITLE,
         environment,
         noise,
         parts: cell::parts(args, &cells),

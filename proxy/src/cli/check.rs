@@ -73,7 +73,8 @@ fn upstreams(config: &Config) -> String {
             let name = if matches!(endpoint.target, Target::Name(_)) { " (looked up)" } else { "" };
             let weight =
                 if endpoint.weight == 1 { String::new() } else { format!(" weight {}", endpoint.weight) };
-            format!("{}{weight}{name}", endpoint.target)
+            let backup = if endpoint.backup { " backup" } else { "" };
+            format!("{}{weight}{backup}{name}", endpoint.target)
         });
         let pool = &it.pool;
         let mut row = vec![it.name.to_string()];

@@ -8,6 +8,7 @@ mod access;
 mod answer;
 pub mod client;
 mod explaining;
+mod health;
 mod listener;
 mod mask;
 mod objects;
@@ -26,7 +27,7 @@ use std::{
     future::Future,
     io,
     sync::{Arc, atomic::AtomicBool},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use axum::{
@@ -46,6 +47,7 @@ use self::{
 use super::{
     ask::{Asks, Change, Done},
     desired::Kind,
+    health::Health,
     live::{Live, Shared},
 };
 use crate::observe::{Board, Info, Merged};
@@ -60,7 +62,7 @@ const JOBS_MAX: usize = 2;
 const LARGE_BODIES_MAX: usize = 2;
 
 /// Every path, with what it answers: the index and the tests against forgotten ones come from it.
-const PATHS: [(&str, &str); 17] = [
+const PATHS: [(&str, &str); 18] = [
     ("/healthz", "200 while the process lives"),
     ("/readyz", "200 while workers accept, 503 while starting or draining"),
     ("/metrics", "all metrics, in Prometheus's text format"),
@@ -74,6 +76,7 @@ const PATHS: [(&str, &str); 17] = [
     ("/routes/{name}", "GET, PUT, PATCH, DELETE: one"),
     ("/upstreams", "all upstreams"),
     ("/upstreams/{name}", "GET, PUT, PATCH, DELETE: one"),
+    ("/upstreams/{name}/endpoints", "how each endpoint is doing, why and since when"),
     ("/upstreams/{name}/endpoints/{address}", "GET, PUT, PATCH, DELETE: an endpoint's weight"),
     ("/explain", "?url=URL&method=GET&header=name:value: which route a request takes, and why"),
     ("/openapi.json", "all of this for programs (OpenAPI 3.1)"),
@@ -89,6 +92,7 @@ pub struct AdminState {
     asks: Asks,
     live: Shared,
     access: Arc<Access>,
+    health: Health,
     jobs: Arc<Semaphore>,
     large: Arc<Semaphore>,
 }
@@ -114,9 +118,15 @@ impl AdminState {
             asks: asks.clone(),
             live: live.clone(),
             access: Arc::new(access),
+            health: Health::new(board, SystemTime::now()),
             jobs: Arc::new(Semaphore::new(JOBS_MAX)),
             large: Arc::new(Semaphore::new(LARGE_BODIES_MAX)),
         }
+    }
+
+    /// Shows how endpoints are doing.
+    pub fn showing(self, health: &Health) -> AdminState {
+        AdminState { health: health.clone(), ..self }
     }
 
     async fn report(&self) -> Merged {
@@ -195,6 +205,7 @@ fn router(state: AdminState) -> Router {
         .route("/routes/{name}", objects::one(Kind::Route))
         .route("/upstreams", objects::list(Kind::Upstream))
         .route("/upstreams/{name}", objects::one(Kind::Upstream))
+        .route("/upstreams/{name}/endpoints", get(health::endpoints))
         .route("/upstreams/{name}/endpoints/{*address}", objects::endpoint())
         .route("/explain", get(explaining::get))
         .route("/openapi.json", get(async move || answer::bytes(StatusCode::OK, description.to_vec())))

@@ -3,7 +3,10 @@
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
 
-use super::desired::{Kind, Refused, Weight};
+use super::{
+    desired::{Kind, Refused, Weight},
+    files::Found,
+};
 
 /// Changes that wait for the control thread. Whoever comes then waits too.
 pub const ASKS_MAX: usize = 1024;
@@ -25,8 +28,8 @@ pub enum Change {
     DeleteEndpoint(String, String),
     /// What was in force at that revision.
     RollBack(u64),
-    /// The files again.
-    Reload,
+    /// The files again, as they were found.
+    Reload(Box<Found>),
 }
 
 /// What must hold for a change to be made.
@@ -115,7 +118,7 @@ impl Change {
     /// What it is about, as `Live::tag` knows it.
     pub fn about(&self) -> About<'_> {
         match self {
-            Change::Config(_) | Change::RollBack(_) | Change::Reload => About::Config,
+            Change::Config(_) | Change::RollBack(_) | Change::Reload(_) => About::Config,
             Change::Put(kind, name, _) | Change::Patch(kind, name, _) | Change::Delete(kind, name) => {
                 About::Object(*kind, name)
             }

@@ -10,7 +10,7 @@ use super::{
     config::{Config, Route, Upstream},
     desired::twins::Twins,
     error::ConfigError,
-    files::{self, FileText},
+    files::{FileText, Found, Included},
     included,
     read::{self, Failed},
     validate::Outside,
@@ -83,29 +83,30 @@ impl Outside for Nothing {
 }
 
 impl Base {
-    /// Reads the file at `path` and what it includes. An included file that is bad has no say: what `before` had of it
+    /// Checks the main file and what it includes. An included file that is bad has no say: what `before` had of it
     /// stays, and [`BaseFile::refused`] says why. At a start there is no before, and it is an error like any other.
     ///
     /// # Errors
     /// Every error, in the order of the files; never empty.
     pub(super) fn load(
-        path: &Path,
+        found: Found,
         before: Option<&Base>,
         outside: &dyn Outside,
     ) -> Result<Base, Vec<ConfigError>> {
-        let main = files::read(path, &path.display().to_string()).map_err(|error| vec![*error])?;
+        let main = found.main.map_err(|error| vec![*error])?;
+        let main_name = main.name.clone();
         let mut texts = vec![main];
         let mut refused: HashMap<usize, Vec<ConfigError>> = HashMap::new();
-        for path in files::included(&texts[0])? {
-            let name = path.display().to_string();
-            match (files::read(&path, &name), before) {
-                (Ok(text), _) => texts.push(text),
+        for Included { path, name, text } in found.included? {
+            let text = match (text, before) {
+                (Ok(text), _) => text,
                 (Err(error), None) => return Err(vec![*error]),
                 (Err(error), Some(before)) => {
                     refused.insert(texts.len(), vec![*error]);
-                    texts.push(FileText { text: before.text_of(&path), name, path });
+                    before.text_of(&path)
                 }
-            }
+            };
+            texts.push(FileText { name, path, text });
         }
         if let Some(read) = before.and_then(|before| included::read(before, &texts, outside)) {
             return Ok(Base::of(read, texts, refused));
@@ -127,7 +128,7 @@ impl Base {
         }
         let hint = "correct these files, or HUP once more".to_owned();
         let message = format!("included files are bad in more than {TRIES_MAX} ways that lead to each other");
-        Err(vec![ConfigError::of_file(&path.display().to_string(), message, Some(hint))])
+        Err(vec![ConfigError::of_file(&main_name, message, Some(hint))])
     }
 
     /// Checks the text of one file.
@@ -186,7 +187,9 @@ impl Base {
             }
         }
         for upstream in &mut self.config.upstreams {
-            if let Some(same) = before.upstream(&upstream.name).filter(|it| it.written == upstream.written) {
+            // What is written is the same with another secret.
+            let same = |it: &&Arc<Upstream>| it.written == upstream.written && it.sticky == upstream.sticky;
+            if let Some(same) = before.upstream(&upstream.name).filter(same) {
                 *upstream = Arc::clone(same);
             }
         }

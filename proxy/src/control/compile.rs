@@ -59,6 +59,7 @@ pub fn compile(
         upstreams: Arc::clone(upstreams.list()),
         listeners,
         rules: config.rules.clone(),
+        overload: config.overload,
     };
     let built = Built::upon(before.map(|it| &it.built), parts)?;
     Ok(Compiled { built, routes: config.routes.clone(), upstreams })
@@ -121,6 +122,9 @@ fn route(from: &config::Route, id: u32, places: &Places) -> Route {
         rewrite_host: from.rewrite_host.clone(),
         request_headers: from.request_headers.clone(),
         response_headers: from.response_headers.clone(),
+        hedge: from.hedge,
+        limits: from.limits.clone(),
+        priority: from.priority,
     }
 }
 

@@ -13,14 +13,21 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{
     http::HeaderEdits,
-    route::{Listener, Redirect, Respond, predicate::Predicates},
+    limit::RouteLimits,
+    overload::{Priority, Settings as Overload},
+    proxy_protocol::Version,
+    route::{Hedge, Listener, Redirect, Respond, predicate::Predicates},
     rule::Rules,
-    upstream::{Address, Balance, PoolLimits, UpstreamTimeouts},
+    upstream::{
+        Address, Balance, PoolLimits, Retries, UpstreamTimeouts, circuit::BreakerSettings,
+        hash::HashSettings, health::HealthSettings, sticky::StickySettings,
+    },
 };
 
 use super::{
     base::{Base, Nothing},
     etcd,
+    files::Found,
 };
 
 pub use super::error::ConfigError;
@@ -30,7 +37,7 @@ pub use super::error::ConfigError;
 /// # Errors
 /// Every error, in the order of the files; never empty.
 pub fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
-    Base::load(path, None, &Nothing).map(|base| base.config)
+    Base::load(Found::now(path), None, &Nothing).map(|base| base.config)
 }
 
 /// Checks the text of a config file. Never panics, whatever the text. What it includes is not looked at.
@@ -64,6 +71,8 @@ pub struct Config {
     pub routes: Vec<Arc<Route>>,
     /// Compiled; `None`: there are none.
     pub rules: Option<Arc<Rules>>,
+    /// When workers shed requests; `None`: never.
+    pub overload: Option<Overload>,
     /// What is probably not what was meant, in the order of the file: for the log at start.
     pub warnings: Vec<ConfigError>,
     /// How changes are taken in.
@@ -155,6 +164,10 @@ pub struct Upstream {
     pub name: Arc<str>,
     /// The algorithm.
     pub balance: Balance,
+    /// Where its keys are; `None`: it does not balance by hash.
+    pub hash: Option<HashSettings>,
+    /// The cookie that keeps clients at their endpoints.
+    pub sticky: Option<StickySettings>,
     /// In the order of the file, at least one, at least one weight above 0.
     pub endpoints: Vec<Endpoint>,
     /// How often names among the endpoints are looked up again.
@@ -163,6 +176,16 @@ pub struct Upstream {
     pub pool: PoolLimits,
     /// Bounds on time.
     pub timeouts: UpstreamTimeouts,
+    /// How requests are tried again; `None`: only on a connection that proved stale.
+    pub retries: Option<Box<Retries>>,
+    /// The field by which it is told how many milliseconds are left for a request.
+    pub deadline_header: Option<Box<str>>,
+    /// How its endpoints are watched; `None`: they are not.
+    pub health: Option<Arc<HealthSettings>>,
+    /// Its circuit breaker; `None`: there is none.
+    pub breaker: Option<BreakerSettings>,
+    /// The header that connections begin with; `None`: none.
+    pub proxy_protocol: Option<Version>,
     /// What was written, as JSON.
     pub written: Arc<str>,
 }
@@ -174,6 +197,8 @@ pub struct Endpoint {
     pub target: Target,
     /// Share of the requests, 0 to 1000 (0: none). Each address of a name has the whole weight.
     pub weight: u32,
+    /// Asked only when no endpoint can be asked that is none.
+    pub backup: bool,
 }
 
 /// Where an endpoint is.
@@ -212,6 +237,12 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Changes to the response's fields.
     pub response_headers: HeaderEdits,
+    /// When a second try is made beside the first.
+    pub hedge: Option<Hedge>,
+    /// How much it takes; `None`: anything.
+    pub limits: Option<Box<RouteLimits>>,
+    /// When its requests are shed by an overloaded worker.
+    pub priority: Priority,
     /// What was written, as JSON.
     pub written: Arc<str>,
 }
@@ -260,7 +291,7 @@ impl std::fmt::Display for Driver {
 impl Config {
     /// All but its routes and upstreams.
     pub(super) fn without_objects(&self) -> Config {
-        let Config { runtime, admin, etcd, log, access_log, control, rules, warnings, written, .. } = self;
+        let Config { runtime, admin, etcd, log, access_log, control, rules, overload, .. } = self;
         Config {
             runtime: runtime.clone(),
             admin: admin.clone(),
@@ -272,9 +303,10 @@ impl Config {
             upstreams: Vec::new(),
             routes: Vec::new(),
             rules: rules.clone(),
-            warnings: warnings.clone(),
+            overload: *overload,
+            warnings: self.warnings.clone(),
             control: control.clone(),
-            written: Arc::clone(written),
+            written: Arc::clone(&self.written),
         }
     }
 

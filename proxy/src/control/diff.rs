@@ -261,8 +261,10 @@ respond = {}
 ~ upstream app
     endpoints[127.0.0.1:9000].weight: 1 -> 5
     endpoints[127.0.0.1:9001].address: \"127.0.0.1:9001\" -> none
+    endpoints[127.0.0.1:9001].backup: false -> none
     endpoints[127.0.0.1:9001].weight: 1 -> none
     endpoints[127.0.0.1:9002].address: none -> \"127.0.0.1:9002\"
+    endpoints[127.0.0.1:9002].backup: none -> false
     endpoints[127.0.0.1:9002].weight: none -> 1
 ~ route app
     match.hosts: none -> [\"a.test\"]

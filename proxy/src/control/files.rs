@@ -5,6 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use toml::de::{DeTable, DeValue};
@@ -16,8 +17,13 @@ const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Files that a config includes.
 const INCLUDED_MAX: usize = 10_000;
 
+/// Two looks at the files, so far apart, that find the same: nobody is in the middle of writing them.
+const SETTLED: Duration = Duration::from_millis(20);
+/// Looks until then. Files that change all the time are taken as they are.
+const LOOKS_MAX: usize = 10;
+
 /// A file that was read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FileText {
     /// As people know it.
     pub(super) name: String,
@@ -25,8 +31,69 @@ pub(super) struct FileText {
     pub(super) text: Arc<str>,
 }
 
+/// All files of a config as they were at one moment, or what was in the way of reading them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub(super) main: Result<FileText, Box<ConfigError>>,
+    /// In the order of their names. What is wrong here is wrong with `main`.
+    pub(super) included: Result<Vec<Included>, Vec<ConfigError>>,
+}
+
+/// An included file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Included {
+    pub(super) path: PathBuf,
+    /// As people know it.
+    pub(super) name: String,
+    pub(super) text: Result<Arc<str>, Box<ConfigError>>,
+}
+
+impl Found {
+    /// Reads all that is there now.
+    pub fn now(path: &Path) -> Found {
+        let main = read(path, &path.display().to_string());
+        let included = main.as_ref().map_or(Ok(Vec::new()), included);
+        let read = |path: PathBuf| {
+            let name = path.display().to_string();
+            let text = read(&path, &name).map(|it| it.text);
+            Included { path, name, text }
+        };
+        Found { main, included: included.map(|paths| paths.into_iter().map(read).collect()) }
+    }
+
+    /// The same, when nobody is in the middle of writing: a file that is written in place is empty, and then half there,
+    /// for a moment, which can be a good config of fewer routes.
+    pub async fn settled(path: &Path) -> Found {
+        let mut found = Found::now(path);
+        for _ in 1..LOOKS_MAX {
+            tokio::time::sleep(SETTLED).await;
+            let again = Found::now(path);
+            if again == found {
+                break;
+            }
+            found = again;
+        }
+        found
+    }
+
+    /// It as a number: another one means that something has changed.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = foldhash::quality::FixedState::default().build_hasher();
+        let mut add = |path: &Path, text: Result<&Arc<str>, &Box<ConfigError>>| {
+            path.hash(&mut hasher);
+            text.map_err(ToString::to_string).hash(&mut hasher);
+        };
+        match &self.main {
+            Ok(main) => add(&main.path, Ok(&main.text)),
+            Err(error) => add(Path::new(""), Err(error)),
+        }
+        self.included.iter().flatten().for_each(|it| add(&it.path, it.text.as_ref()));
+        hasher.finish()
+    }
+}
+
 /// Reads the file at `path`, which people know as `name`.
-pub(super) fn read(path: &Path, name: &str) -> Result<FileText, Box<ConfigError>> {
+fn read(path: &Path, name: &str) -> Result<FileText, Box<ConfigError>> {
     let unreadable = |error: io::Error| {
         let hint = match error.kind() {
             io::ErrorKind::NotFound if path.is_relative() => {
@@ -64,7 +131,7 @@ pub(super) fn read(path: &Path, name: &str) -> Result<FileText, Box<ConfigError>
 
 /// The files that `main` includes, in the order of their names. What is wrong with `main` itself is not looked at, but
 /// for its patterns.
-pub(super) fn included(main: &FileText) -> Result<Vec<PathBuf>, Vec<ConfigError>> {
+fn included(main: &FileText) -> Result<Vec<PathBuf>, Vec<ConfigError>> {
     let mut paths = Vec::new();
     for (pattern, span) in patterns(&main.text) {
         let at_fault = |message: String, hint: &str| {
@@ -109,24 +176,6 @@ pub(super) fn included(main: &FileText) -> Result<Vec<PathBuf>, Vec<ConfigError>
     paths.sort();
     paths.dedup();
     Ok(paths)
-}
-
-/// All that would be read now, as a number: another one means that something has changed.
-pub(super) fn fingerprint(main: &Path) -> u64 {
-    let mut hasher = foldhash::quality::FixedState::default().build_hasher();
-    let mut add = |path: &Path| {
-        path.hash(&mut hasher);
-        let text = read(path, "").map(|it| it.text).map_err(|error| error.to_string());
-        text.hash(&mut hasher);
-        text.ok()
-    };
-    if let Some(text) = add(main) {
-        let main = FileText { name: String::new(), path: main.to_owned(), text };
-        for path in included(&main).unwrap_or_default() {
-            add(&path);
-        }
-    }
-    hasher.finish()
 }
 
 /// The folders that `include` of the file at `main` looks into, as far as they have no pattern in their own names.
@@ -184,5 +233,23 @@ mod tests {
         // That of a table is none of the file's.
         assert_eq!(found("[runtime]\ninclude = [\"a\"]\n"), Vec::<String>::new());
         assert_eq!(found(""), Vec::<String>::new());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_is_being_written_is_waited_for() {
+        let dir = std::env::temp_dir().join(format!("ringlane-settled-{}", std::process::id()));
+        let path = dir.join("main.toml");
+        let write = |text: &str| std::fs::write(&path, text);
+        assert!(std::fs::create_dir_all(&dir).is_ok() && write("").is_ok());
+        let writer = async {
+            let mut clock = tokio::time::interval(SETTLED * 2 / 3);
+            for text in ["", "[a]\n", "[a]\nb = 1\n"] {
+                clock.tick().await;
+                assert!(write(text).is_ok());
+            }
+        };
+        let (found, ()) = tokio::join!(Found::settled(&path), writer);
+        assert_eq!(found.main.map(|it| it.text.to_string()), Ok("[a]\nb = 1\n".to_owned()));
+        assert!(std::fs::remove_dir_all(dir).is_ok());
     }
 }

@@ -11,6 +11,7 @@ pub struct Identities {
     upstreams: u32,
     endpoints: u32,
     routes: u32,
+    workers: Option<usize>,
 }
 
 impl Identities {
@@ -32,6 +33,11 @@ impl Identities {
     /// A number for a new endpoint. The same address in another upstream is another endpoint.
     pub fn endpoint(&mut self) -> u32 {
         next(&mut self.endpoints)
+    }
+
+    /// How many workers there are: what the first config says. A later one may say something else, for the next start.
+    pub fn workers(&mut self, said: usize) -> usize {
+        *self.workers.get_or_insert(said)
     }
 
     /// A number for a new route.

@@ -41,7 +41,9 @@ pub(super) fn read(before: &Base, texts: &[FileText], outside: &dyn Outside) -> 
     let same_files = before.files.len() == texts.len()
         && before.files.iter().zip(texts).all(|(old, new)| old.path == new.path && old.name == new.name);
     // A warning may be about what two files say together.
-    if !same_files || !before.config.warnings.is_empty() {
+    // A secret may be another without a word of the config changing.
+    let has_secrets = before.config.upstreams.iter().any(|it| it.sticky.is_some());
+    if !same_files || has_secrets || !before.config.warnings.is_empty() {
         return None;
     }
     let pairs = before.files.iter().zip(texts).enumerate();
@@ -90,7 +92,8 @@ fn held(before: &Base, at: usize, file: &FileText) -> Option<Held> {
     }
     let mut upstreams = Upstreams::new(std::iter::empty(), &Whoever);
     for item in raw.routes.value.iter().flatten() {
-        let made = routes::route(item.value.as_ref()?, written(item.place), &mut upstreams, &mut findings)?;
+        let made =
+            routes::route(item.value.as_ref()?, written(item.place), workers, &mut upstreams, &mut findings)?;
         let same = before.route(&made.name).filter(|it| it.written == made.written).cloned();
         held.routes.push((same.unwrap_or_else(|| Arc::new(made)), part.spot(item.place).line));
     }
@@ -133,13 +136,16 @@ struct List<'l, T> {
     ranges: &'l [Range<usize>],
 }
 
+/// All of a kind, and where they are.
+type Merged<T> = (Vec<Arc<T>>, HashMap<Arc<str>, Spot>);
+
 /// All objects in the order of the files, and where they are. `None`: a name is there twice.
 fn merged<'c, T: 'c>(
     old: List<'_, T>,
     spots: &HashMap<Arc<str>, Spot>,
     changed: impl Fn(usize) -> Option<&'c Vec<(Arc<T>, usize)>>,
     name: impl Fn(&T) -> &Arc<str>,
-) -> Option<(Vec<Arc<T>>, HashMap<Arc<str>, Spot>)> {
+) -> Option<Merged<T>> {
     let mut all = Vec::with_capacity(old.items.len());
     let mut places = HashMap::with_capacity(spots.len());
     let mut starts = Vec::with_capacity(old.ranges.len());

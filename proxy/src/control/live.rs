@@ -18,7 +18,7 @@ use super::{
         follow::{Unfulfilled, Unusable, Wish},
         history::History,
     },
-    files,
+    files::Found,
 };
 
 /// What etcd says, as far as it is not in `Desired`.
@@ -63,8 +63,8 @@ pub struct Live {
     pub waiting: bool,
     /// The number of the table in force.
     pub generation: u64,
-    /// The files as they were last read; see [`files::fingerprint`].
-    pub(super) seen: u64,
+    /// The files as they were last read, whatever came of it; see [`Found::fingerprint`].
+    pub seen: u64,
     /// What etcd says.
     pub store: Store,
     /// The last change, whatever came of it.
@@ -100,7 +100,7 @@ impl Live {
         let history = History::new(&path.display().to_string(), now);
         let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let version = u64::try_from(since.as_micros()).unwrap_or_default();
-        let (last, last_refused, seen) = (None, None, files::fingerprint(&path));
+        let (last, last_refused, seen) = (None, None, Found::now(&path).fingerprint());
         Live {
             path,
             desired,
@@ -160,11 +160,7 @@ impl Live {
                 let text = format!("revision {number} is not kept; there are {}", kept.join(", "));
                 Refused::NotFound(text)
             }),
-            Change::Reload => {
-                // Before they are read: what changes in between is found by the next look.
-                self.seen = files::fingerprint(&self.path);
-                desired.reload(&self.path)
-            }
+            Change::Reload(found) => desired.reload(found),
         }
     }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! source -> raw (every key, its bounds and default, its place) -> validate -> Desired -> Config -> compile -> RouteTable
 //!                                                                            names -> resolve ----^
+//! checks, what workers have seen -> health -> shares of endpoints, circuits of upstreams
 //! ```
 
 pub mod admin;
@@ -16,7 +17,8 @@ pub mod diff;
 pub mod error;
 pub mod etcd;
 pub mod explain;
-mod files;
+pub mod files;
+pub mod health;
 pub mod identities;
 mod in_force;
 mod included;

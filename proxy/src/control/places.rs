@@ -12,7 +12,13 @@ use super::{
 };
 use crate::{
     route::difference::difference,
-    upstream::{Address, Endpoint, Upstream},
+    upstream::{
+        Address, Endpoint, Upstream,
+        circuit::Breaker,
+        hash::{HashSettings, HashTables, Hashing},
+        health::{Ejection, HealthSettings},
+        sticky::Sticky,
+    },
 };
 
 /// Places in the table's list by the name of the upstream.
@@ -48,6 +54,7 @@ impl Upstreams {
         let none = Self { given: Vec::new(), places: Arc::default(), list: Arc::default(), revision: 0 };
         let before = before.unwrap_or(&none);
         let changed = difference(&before.given, &config.upstreams);
+        let workers = identities.workers(config.runtime.workers);
         let added: Vec<&Arc<config::Upstream>> =
             changed.added.iter().filter_map(|at| config.upstreams.get(*at)).collect();
         let mut next = Self {
@@ -78,7 +85,7 @@ impl Upstreams {
                     Arc::make_mut(&mut next.places).insert(Arc::clone(&upstream.name), place);
                 }
                 let old = list[place].take();
-                list[place] = Some(compiled(upstream, resolved, identities, old));
+                list[place] = Some(compiled(upstream, (resolved, workers), identities, old));
             }
         }
         if before.revision != next.revision {
@@ -86,7 +93,7 @@ impl Upstreams {
             for upstream in config.upstreams.iter().filter(|it| has_names(it)) {
                 if let Some(place) = next.places.get(&upstream.name) {
                     let old = list[*place].take();
-                    list[*place] = Some(compiled(upstream, resolved, identities, old));
+                    list[*place] = Some(compiled(upstream, (resolved, workers), identities, old));
                 }
             }
         }
@@ -113,11 +120,12 @@ fn has_names(upstream: &config::Upstream) -> bool {
 /// The upstream of the table; `old` is the one of this name before, which stays if nothing about it has changed.
 fn compiled(
     from: &config::Upstream,
-    resolved: &Resolved,
+    (resolved, workers): (&Resolved, usize),
     identities: &mut Identities,
     old: Option<Arc<Upstream>>,
 ) -> Arc<Upstream> {
     let new = upstream(from, resolved, identities, old.as_deref());
+    have_counted(&new, workers);
     old.filter(|old| **old == new).unwrap_or_else(|| Arc::new(new))
 }
 
@@ -128,19 +136,22 @@ fn upstream(
     old: Option<&Upstream>,
 ) -> Upstream {
     let id = old.map_or_else(|| identities.upstream(), |it| it.id);
-    let known: HashMap<&Address, u32> =
-        old.into_iter().flat_map(|it| &it.endpoints).map(|it| (&it.address, it.id)).collect();
+    let known: HashMap<&Address, &Endpoint> =
+        old.into_iter().flat_map(|it| &it.endpoints).map(|it| (&it.address, it)).collect();
     let mut endpoints = Vec::with_capacity(from.endpoints.len());
     let mut seen = HashSet::new();
     for endpoint in &from.endpoints {
         for address in addresses(&endpoint.target, resolved) {
             // Two names may lead to one address. The first one counts, as the first of two lines in a file would.
             if seen.insert(address.clone()) {
+                let old = known.get(&address);
                 endpoints.push(Endpoint {
-                    id: known.get(&address).copied().unwrap_or_else(|| identities.endpoint()),
+                    id: old.map_or_else(|| identities.endpoint(), |it| it.id),
                     label: config::address_text(&address).into(),
+                    health: old.map(|it| it.health.clone()).unwrap_or_default(),
                     address,
                     weight: endpoint.weight,
+                    backup: endpoint.backup,
                 });
             }
         }
@@ -149,10 +160,40 @@ fn upstream(
         id,
         name: from.name.clone(),
         balance: from.balance,
+        hash: from.hash.as_ref().map(|settings| hashing(settings, &endpoints, old)),
+        sticky: from.sticky.as_ref().map(|settings| {
+            Arc::new(Sticky::new(settings, &from.name, endpoints.iter().map(|it| &*it.label)))
+        }),
         endpoints: endpoints.into(),
         pool: from.pool,
         timeouts: from.timeouts,
+        retries: from.retries.clone(),
+        deadline_header: from.deadline_header.clone(),
+        health: from.health.clone(),
+        breaker: from.breaker.clone().map(|settings| Breaker {
+            settings,
+            circuit: old.and_then(|it| Some(Arc::clone(&it.breaker.as_ref()?.circuit))).unwrap_or_default(),
+        }),
+        proxy_protocol: from.proxy_protocol,
     }
+}
+
+/// Has workers count what is judged.
+fn have_counted(upstream: &Upstream, workers: usize) {
+    let ejection: Option<&Ejection> =
+        upstream.health.as_deref().and_then(|it: &HealthSettings| it.ejection.as_ref());
+    if ejection.is_none() && upstream.breaker.is_none() {
+        return;
+    }
+    let run_max = ejection.and_then(|it| it.consecutive_failures).unwrap_or(0);
+    upstream.endpoints.iter().for_each(|it| it.health.count(workers, run_max));
+}
+
+/// With the tables of before where they would come out the same: they take long to build.
+fn hashing(settings: &HashSettings, endpoints: &[Endpoint], old: Option<&Upstream>) -> Hashing {
+    let new = HashTables::of(endpoints);
+    let old = old.and_then(|it| it.hash.as_ref()).map(|it| &it.tables).filter(|old| ***old == new);
+    Hashing { settings: settings.clone(), tables: old.cloned().unwrap_or_else(|| Arc::new(new)) }
 }
 
 fn addresses(target: &Target, resolved: &Resolved) -> Vec<Address> {

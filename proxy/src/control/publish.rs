@@ -25,12 +25,14 @@ pub struct Published {
 impl Published {
     /// With its first table.
     pub fn new(table: Arc<RouteTable>) -> Arc<Published> {
+        table.prepare();
         let generation = AtomicU64::new(table.generation);
         Arc::new(Published { generation, table: ArcSwap::new(table), retired: Mutex::default() })
     }
 
     /// Makes `table` the one in force. Its generation must be higher than that of the one before.
     pub fn publish(&self, table: Arc<RouteTable>) {
+        table.prepare();
         let generation = table.generation;
         debug_assert!(generation > self.generation(), "a table's generation must grow");
         let old = self.table.swap(table);

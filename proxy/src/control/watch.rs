@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use super::{
     ask::{Asks, Change, Expect},
-    files,
+    files::{self, Found},
     live::Shared,
 };
 
@@ -59,10 +59,15 @@ pub fn start(live: Shared, asks: Asks) -> notify::Result<()> {
             rest(&changed).await;
             let (watch, path, seen) =
                 live.read(|it| (it.desired.base().config.control.watch, it.path.clone(), it.seen));
-            if !watch || files::fingerprint(&path) == seen {
+            if !watch {
                 continue;
             }
-            let Some(_) = asks.ask(Change::Reload, Expect::Anything, false, SOURCE).await else { return };
+            let found = Found::settled(&path).await;
+            if found.fingerprint() == seen {
+                continue;
+            }
+            let change = Change::Reload(Box::new(found));
+            let Some(_) = asks.ask(change, Expect::Anything, false, SOURCE).await else { return };
             if let Err(error) = folders.follow(&wanted(&live)) {
                 tracing::warn!("config files can't be watched: {error}; send HUP after a change");
             }

@@ -80,7 +80,7 @@ pub(super) fn trim_end(mut text: &[u8]) -> &[u8] {
 }
 
 /// `text` without optional white space at either end.
-fn trim(mut text: &[u8]) -> &[u8] {
+pub(super) fn trim(mut text: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = text
         && is_ows(*first)
     {

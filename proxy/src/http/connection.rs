@@ -58,7 +58,11 @@ fn mark(raw: &[u8], lines: &mut Lines, name: &[u8], is_request: bool) -> Result<
         FieldKind::Host | FieldKind::ContentLength | FieldKind::TransferEncoding if is_request => {
             Err(HeadError::Malformed("Connection names Host or a framing field"))
         }
-        FieldKind::Other | FieldKind::Trailer => {
+        FieldKind::Other
+        | FieldKind::Trailer
+        | FieldKind::Traceparent
+        | FieldKind::Tracestate
+        | FieldKind::XRequestId => {
             let same = lines.iter_mut().filter(|line| line.name(raw).eq_ignore_ascii_case(name));
             same.for_each(|line| line.dropped = true);
             Ok(())

@@ -34,6 +34,10 @@ pub enum FieldKind {
     ProxyConnection,
     /// `TE`, RFC 9110 section 10.1.4.
     Te,
+    /// `traceparent`, W3C Trace Context section 3.2.
+    Traceparent,
+    /// `tracestate`, W3C Trace Context section 3.3.
+    Tracestate,
     /// `Trailer`, RFC 9110 section 6.6.2.
     Trailer,
     /// `Transfer-Encoding`, RFC 9112 section 6.1.
@@ -48,6 +52,8 @@ pub enum FieldKind {
     XForwardedHost,
     /// `X-Forwarded-Proto`.
     XForwardedProto,
+    /// `X-Request-Id`.
+    XRequestId,
     /// Any other name that starts with `X-Forwarded-`, or that becomes one of that family where `_` is read as `-`.
     XForwardedOther,
 }
@@ -66,6 +72,8 @@ impl FieldKind {
             (9, Some(b'f')) => (b"forwarded", Self::Forwarded),
             (10, Some(b'c')) => (b"connection", Self::Connection),
             (10, Some(b'k')) => (b"keep-alive", Self::KeepAlive),
+            (10, Some(b't')) => (b"tracestate", Self::Tracestate),
+            (11, Some(b't')) => (b"traceparent", Self::Traceparent),
             (12, Some(b'm')) => (b"max-forwards", Self::MaxForwards),
             (14, Some(b'c')) => (b"content-length", Self::ContentLength),
             (16, Some(b'p')) => (b"proxy-connection", Self::ProxyConnection),
@@ -90,6 +98,9 @@ impl FieldKind {
         }
         if name.eq_ignore_ascii_case(b"x-forwarded-host") {
             return Self::XForwardedHost;
+        }
+        if name.eq_ignore_ascii_case(b"x-request-id") {
+            return Self::XRequestId;
         }
         // CGI and what descends from it turn both `-` and `_` into `_`, so X_Forwarded_For would pass for the real one.
         let same = |(byte, wanted): (&u8, &u8)| {

@@ -15,7 +15,10 @@
 //! | `field`, `bytes` | field lines, the names we treat specially, which bytes may stand where |
 //! | `target`, `authority` | the request target and the host |
 //! | `framing` | how long the body is |
+//! | `cookie` | which cookies a request brings |
 //! | `connection`, `upgrade` | the `Connection` options and what may become a tunnel |
+//! | `forwarded` | who has sent a request, by what proxies have noted |
+//! | `trace` | the ids that go along with a request |
 //! | `request`, `response` | whole heads |
 //! | `encode` | heads for the other side |
 //! | `chunked`, `trailer` | the chunked transfer coding, both ways |
@@ -24,16 +27,19 @@ mod authority;
 mod bytes;
 pub mod chunked;
 mod connection;
+mod cookie;
 mod decode;
 pub mod edits;
 pub mod encode;
 pub mod error;
 pub mod field;
+pub mod forwarded;
 pub mod framing;
 pub mod request;
 pub mod response;
 pub mod scan;
 mod target;
+pub mod trace;
 mod trailer;
 pub mod upgrade;
 
@@ -41,9 +47,10 @@ pub mod upgrade;
 mod tests;
 
 pub use chunked::{ChunkDecoder, ChunkEvent, LAST_CHUNK, encode_chunk_size};
+pub use cookie::{cookie, first_field};
 pub use edits::HeaderEdits;
 pub use encode::{
-    BodyOut, ConnectionField, RequestEncoding, ResponseEncoding, encode_interim, encode_request,
+    BodyOut, ConnectionField, OwnField, RequestEncoding, ResponseEncoding, encode_interim, encode_request,
     encode_response,
 };
 pub use error::{ChunkError, HeadError};

@@ -22,6 +22,7 @@ use std::{
 };
 
 use super::{
+    flow::UpstreamFlow,
     histogram::{Histograms, PhaseHistograms, ROUTE_DIGITS, RouteHistograms},
     merged::Merged,
     metrics::{Counters, Process},
@@ -48,11 +49,13 @@ pub struct Snapshot {
     pub rules: NamedCounts,
     /// Requests by tag.
     pub tags: NamedCounts,
+    /// What its upstreams have had to do, of those that had anything.
+    pub flows: Vec<UpstreamFlow>,
 }
 
 impl Snapshot {
     /// Starts a copy: everything but the routes.
-    fn begin(worker: usize, from: &Histograms) -> Self {
+    fn begin(worker: usize, from: &Histograms, flows: Vec<UpstreamFlow>) -> Self {
         Self {
             worker,
             process: from.process.clone(),
@@ -60,6 +63,7 @@ impl Snapshot {
             other: PhaseHistograms::new(ROUTE_DIGITS),
             rules: NamedCounts::default(),
             tags: NamedCounts::default(),
+            flows,
         }
     }
 
@@ -77,7 +81,7 @@ impl Snapshot {
     }
 
     fn whole(worker: usize, from: &Histograms) -> Self {
-        let mut snapshot = Self::begin(worker, from);
+        let mut snapshot = Self::begin(worker, from, Vec::new());
         snapshot.proceed(from, usize::MAX);
         snapshot
     }
@@ -180,9 +184,14 @@ pub(super) struct Answering {
 impl Answering {
     /// Called on every tick. One relaxed load when nobody asked.
     #[inline]
-    pub(super) fn serve(&mut self, slot: &Slot, histograms: &Histograms) {
+    pub(super) fn serve(
+        &mut self,
+        slot: &Slot,
+        histograms: &Histograms,
+        flows: impl FnOnce() -> Vec<UpstreamFlow>,
+    ) {
         if slot.wanted.load(Ordering::Relaxed) != self.answered {
-            self.answer(slot, histograms);
+            self.answer(slot, histograms, flows);
         }
     }
 
@@ -192,9 +201,9 @@ impl Answering {
     }
 
     #[cold]
-    fn answer(&mut self, slot: &Slot, histograms: &Histograms) {
+    fn answer(&mut self, slot: &Slot, histograms: &Histograms, flows: impl FnOnce() -> Vec<UpstreamFlow>) {
         let (number, mut snapshot) = self.under_way.take().unwrap_or_else(|| {
-            (slot.wanted.load(Ordering::Relaxed), Snapshot::begin(slot.index, histograms))
+            (slot.wanted.load(Ordering::Relaxed), Snapshot::begin(slot.index, histograms, flows()))
         });
         if !snapshot.proceed(histograms, ROUTES_COPIED_PER_TICK) {
             self.under_way = Some((number, snapshot));

@@ -5,7 +5,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::{noted, outcome::Outcome};
+use super::{ids, noted, outcome::Outcome};
 
 /// What is kept of a path, in bytes.
 const PATH_BYTES_MAX: usize = 2048;
@@ -13,7 +13,7 @@ const PATH_BYTES_MAX: usize = 2048;
 pub(super) const TEXT_BYTES_MAX: usize = 256;
 /// More than the longest line, in bytes: each of these texts at most six times as long when escaped, and the rest.
 pub(super) const LINE_BYTES_MAX: usize =
-    6 * (PATH_BYTES_MAX + 8 * (TEXT_BYTES_MAX + 3)) + 1024 + noted::BYTES_MAX;
+    6 * (PATH_BYTES_MAX + 8 * (TEXT_BYTES_MAX + 3)) + 1024 + noted::BYTES_MAX + ids::BYTES_MAX;
 
 /// One field of a line.
 struct Field {
@@ -68,6 +68,7 @@ pub fn log_fields_markdown() -> String {
         table.push_str(&format!("| `{}` | {} |\n", field.name, field.help));
     }
     table.push_str(noted::FIELDS_MARKDOWN);
+    table.push_str(ids::FIELDS_MARKDOWN);
     table
 }
 
@@ -82,6 +83,9 @@ pub(super) fn write(out: &mut Vec<u8>, stamp: &mut Stamp, now: SystemTime, excha
     }
     if let Some(noted) = exchange.rules {
         noted::write(out, noted);
+    }
+    if let Some(ids) = exchange.ids {
+        ids::write(out, ids);
     }
     out.extend_from_slice(b"}\n");
 }
@@ -251,6 +255,7 @@ pub(super) mod tests {
             attempts: 1,
             phases: Phases { queue_us: 0, connect_us: 0, first_byte_us: 310, total_us: 350, overhead_us: 40 },
             rules: None,
+            ids: None,
         }
     }
 
@@ -350,6 +355,6 @@ pub(super) mod tests {
     #[test]
     fn the_documentation_names_every_field() {
         let table = log_fields_markdown();
-        assert_eq!(table.lines().count(), FIELDS.len() + 3 + 3);
+        assert_eq!(table.lines().count(), FIELDS.len() + 3 + 3 + 4);
     }
 }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     board::Collected,
+    flow::Flow,
     histogram::{PROCESS_DIGITS, PhaseHistograms, ROUTE_DIGITS},
 };
 
@@ -21,6 +22,8 @@ pub struct Merged {
     pub rules: BTreeMap<Arc<str>, u64>,
     /// Requests by tag.
     pub tags: BTreeMap<Arc<str>, u64>,
+    /// What upstreams have had to do, by name: of those that had anything.
+    pub flows: BTreeMap<Arc<str>, Flow>,
     /// Workers that are in it.
     pub answered: Vec<usize>,
     /// Workers that did not answer in time.
@@ -35,6 +38,7 @@ impl Merged {
             routes: BTreeMap::new(),
             rules: BTreeMap::new(),
             tags: BTreeMap::new(),
+            flows: BTreeMap::new(),
             answered: collected.snapshots.iter().map(|snapshot| snapshot.worker).collect(),
             silent: collected.silent.clone(),
         };
@@ -45,12 +49,20 @@ impl Merged {
             }
             snapshot.rules.add_to(&mut merged.rules);
             snapshot.tags.add_to(&mut merged.tags);
+            for flow in &snapshot.flows {
+                merged.flows.entry(Arc::clone(&flow.name)).or_default().add(flow);
+            }
             if !snapshot.other.is_empty() {
                 merged.route(&OTHER_ROUTES.into()).absorb(&snapshot.other);
             }
         }
         merged.answered.sort_unstable();
         merged
+    }
+
+    /// Workers that there are.
+    pub fn workers(&self) -> usize {
+        self.answered.len() + self.silent.len()
     }
 
     fn route(&mut self, name: &Arc<str>) -> &mut PhaseHistograms<u64> {

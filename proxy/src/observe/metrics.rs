@@ -156,8 +156,18 @@ metrics! {
         Counter Sum One "ringlane_connections_accepted_total" "Client connections accepted." { connections_accepted }
         Gauge Each One "ringlane_connections_active" "Client connections open." { connections_active }
         Counter Sum One "ringlane_connections_refused_total"
-            "Client connections answered 503 and closed because their listener was full." { connections_refused }
+            "Client connections answered and closed because their listener, or what their client may have of it, was full." {
+            connections_refused [reason "listener_full"], connections_refused_client [reason "client_limit"],
+        }
+        Counter Sum One "ringlane_proxy_protocol_refused_total"
+            "Client connections closed for want of a good PROXY protocol header, by what was wrong." {
+            proxy_protocol_malformed [reason "malformed"], proxy_protocol_late [reason "late"],
+            proxy_protocol_untrusted [reason "untrusted"],
+        }
         Counter Sum One "ringlane_accept_errors_total" "Failures to accept, such as no free descriptor." { accept_errors }
+        Counter Sum One "ringlane_descriptor_shortages_total" "Times that no descriptor was free, by what it was for." {
+            descriptors_short_client [wanted_for "client"], descriptors_short_upstream [wanted_for "upstream"],
+        }
         Counter Sum One "ringlane_connection_panics_total"
             "Connections ended by a fault of the proxy; each is logged." { connection_panics }
 
@@ -172,7 +182,15 @@ metrics! {
             refused_target_too_long [reason "target_too_long"], refused_version [reason "version"],
             refused_connect [reason "connect"], refused_body_too_large [reason "body_too_large"],
             refused_not_found [reason "not_found"], refused_denied [reason "denied"], refused_dropped [reason "dropped"],
+            refused_rate_limited [reason "rate_limit"], refused_client_busy [reason "client_limit"],
+            refused_route_busy [reason "route_limit"],
+            refused_overloaded [reason "overloaded"], refused_no_descriptor [reason "no_descriptor"],
         }
+        Counter Sum One "ringlane_requests_shed_total" "Requests answered 503 by an overloaded worker, by priority of the route." {
+            shed_low [priority "low"], shed_normal [priority "normal"], shed_high [priority "high"],
+        }
+        Gauge Each One "ringlane_overload_level"
+            "Percent of its requests that a worker sheds, because it has more to do than it can." { overload_level }
         Counter Sum One "ringlane_client_bytes_total" "Bytes of requests read from and of responses written to clients." {
             client_bytes_in [direction "in"], client_bytes_out [direction "out"],
         }
@@ -191,19 +209,32 @@ metrics! {
         Counter Sum One "ringlane_upstream_reuses_total" "Requests sent on an idle upstream connection." { upstream_reuses }
         Counter Sum One "ringlane_upstream_retries_total"
             "Requests sent again because a reused connection proved stale." { upstream_retries }
+        Counter Sum One "ringlane_retries_total"
+            "Further tries that [upstreams.retries] has had made, by what the one before came to." {
+            retries_connect [reason "connect"], retries_reset [reason "reset"], retries_timeout [reason "timeout"],
+            retries_status [reason "status"],
+        }
+        Counter Sum One "ringlane_retries_refused_total" "Further tries for which the budget had nothing left." { retries_refused }
+        Counter Sum One "ringlane_hedges_total" "Second tries sent beside a first one that was slow." { hedges }
+        Counter Sum One "ringlane_hedges_won_total" "Second tries that answered before the first one." { hedges_won }
+        Counter Sum One "ringlane_hedges_refused_total" "Second tries for which the budget had nothing left." { hedges_refused }
         Gauge Sum One "ringlane_upstream_connections" "Upstream connections open, by what they do." {
             upstream_connections_busy [state "busy"], upstream_connections_idle [state "idle"],
         }
         Counter Sum One "ringlane_upstream_idle_dropped_total"
-            "Idle upstream connections dropped, by what was seen on them." {
+            "Idle upstream connections dropped, by why: what was seen on them, age, or a descriptor that was needed." {
             upstream_idle_closed [reason "closed_by_upstream"], upstream_idle_unasked [reason "unasked_bytes"],
-            upstream_idle_expired [reason "expired"],
+            upstream_idle_expired [reason "expired"], upstream_idle_given_up [reason "descriptor_needed"],
         }
         Counter Sum One "ringlane_upstream_cuts_total" "Responses that the upstream cut short." { upstream_cuts }
         Counter Sum One "ringlane_upstream_malformed_total"
             "Responses whose head or framing broke the rules." { upstream_malformed }
         Counter Sum One "ringlane_upstream_no_endpoint_total"
             "Exchanges whose upstream had no endpoint to try." { upstream_no_endpoint }
+        Counter Sum One "ringlane_upstream_refused_total" "Requests refused because of how their upstream is doing, by reason." {
+            upstream_refused_unhealthy [reason "unhealthy"], upstream_refused_open [reason "circuit_open"],
+            upstream_refused_full [reason "max_requests"],
+        }
         Counter Sum One "ringlane_queue_waits_total" "Requests that waited for an upstream connection." { queue_waits }
         Gauge Sum One "ringlane_queue_length" "Requests waiting for an upstream connection." { queue_length }
         Counter Sum One "ringlane_queue_full_total" "Requests refused because the queue was full." { queue_full }
@@ -214,6 +245,13 @@ metrics! {
             timeouts_queue [timeout "queue"], timeouts_connect [timeout "connect"],
             timeouts_response_head [timeout "response_head"], timeouts_response_body_idle [timeout "response_body_idle"],
             timeouts_request [timeout "request"], timeouts_tunnel_idle [timeout "tunnel_idle"],
+            timeouts_request_body_rate [timeout "request_body_rate_min"],
+            timeouts_response_rate [timeout "response_rate_min"],
+        }
+        Counter Sum One "ringlane_limit_gaps_total"
+            "What limits did not hold in mind because their tables are of fixed size: keys whose bucket another key took, keys \
+             that were not counted, and what a worker did not hear of the others." {
+            limit_evicted [kind "evicted"], limit_uncounted [kind "not_counted"], limit_unheard [kind "not_heard"],
         }
         Counter Sum One "ringlane_tunnels_opened_total" "Upgrades that became a tunnel." { tunnels_opened }
         Gauge Sum One "ringlane_tunnels_active" "Tunnels open." { tunnels_active }
@@ -241,6 +279,21 @@ metrics! {
         }
         Gauge One "ringlane_etcd_connected" "Whether etcd is being watched." { etcd_connected }
         Gauge One "ringlane_etcd_keys_unusable" "Keys in etcd whose values can't be used." { etcd_keys_unusable }
+        Gauge One "ringlane_endpoints" "Endpoints that are watched, by state." {
+            endpoints_up [state "up"], endpoints_unchecked [state "unchecked"], endpoints_slow_start [state "slow_start"],
+            endpoints_failing [state "failing"], endpoints_ejected [state "ejected"],
+        }
+        Counter One "ringlane_health_checks_total" "Checks of endpoints, by result." {
+            checks_passed [result "passed"], checks_failed [result "failed"],
+        }
+        Counter One "ringlane_ejections_total"
+            "Ejections of endpoints that their rules asked for; withheld: max_percent did not allow it." {
+            ejections_made [result "made"], ejections_withheld [result "withheld"],
+        }
+        Counter One "ringlane_breaker_opens_total" "Times that a circuit breaker opened." { breaker_opens }
+        Gauge One "ringlane_breakers" "Circuit breakers, by state." {
+            breakers_closed [state "closed"], breakers_open [state "open"], breakers_half_open [state "half_open"],
+        }
         Counter One "ringlane_table_builds_total" "Route tables built." { table_builds }
         Counter One "ringlane_access_log_write_errors_total"
             "Failures to write or to reopen the access log." { access_log_write_errors }
@@ -307,91 +360,4 @@ fn labels(family: &Family) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    fn series(family: &Family) -> Vec<Option<(&'static str, &'static str)>> {
-        match family.source {
-            Source::Workers { series, .. } => series.iter().map(|series| series.label).collect(),
-            Source::Process { series, .. } => series.iter().map(|series| series.label).collect(),
-            Source::Written(..) => Vec::new(),
-        }
-    }
-
-    fn is_name(name: &str) -> bool {
-        name.starts_with(|first: char| first.is_ascii_lowercase())
-            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-    }
-
-    #[test]
-    fn no_name_and_no_series_is_there_twice() {
-        let mut names = HashSet::new();
-        for family in FAMILIES {
-            assert!(names.insert(family.name), "{} twice", family.name);
-            let mut seen = HashSet::new();
-            for label in series(family) {
-                assert!(seen.insert(label), "{} {label:?} twice", family.name);
-            }
-        }
-    }
-
-    #[test]
-    fn names_follow_the_conventions() {
-        for family in FAMILIES {
-            let Family { name, help, kind, .. } = family;
-            assert!(is_name(name), "{name}");
-            assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
-            assert!(kind != &Kind::Histogram || name.ends_with("_seconds"), "{name}");
-            assert!(help.ends_with('.') && !help.contains(['\n', '|', '\\']), "{name}: {help}");
-            let labels = series(family);
-            assert!(
-                labels.len() < 2 || labels.iter().all(Option::is_some),
-                "{name}: a series lacks its label"
-            );
-            let label_names: HashSet<_> = labels.iter().flatten().map(|(name, _)| name).collect();
-            assert!(label_names.len() <= 1, "{name}: more than one label");
-            assert!(label_names.iter().all(|name| is_name(name)), "{name}");
-        }
-    }
-
-    #[test]
-    fn every_word_is_read_by_its_own_series() {
-        let counters = Counters::default();
-        counters.responses_5xx.add(5);
-        counters.timeouts_connect.add(7);
-        let mut found = Vec::new();
-        for family in FAMILIES {
-            if let Source::Workers { series, .. } = family.source {
-                for series in series {
-                    if (series.read)(&counters) > 0 {
-                        found.push((family.name, series.label, (series.read)(&counters)));
-                    }
-                }
-            }
-        }
-        assert_eq!(
-            found,
-            [
-                ("ringlane_responses_total", Some(("class", "5xx")), 5),
-                ("ringlane_timeouts_total", Some(("timeout", "connect")), 7),
-            ]
-        );
-    }
-
-    #[test]
-    fn a_worker_shares_no_cache_line() {
-        assert_eq!(align_of::<Counters>(), 128);
-        assert_eq!(size_of::<Counters>() % 128, 0);
-    }
-
-    #[test]
-    fn the_documentation_names_every_metric() {
-        let text = metrics_markdown();
-        assert_eq!(text.lines().count(), FAMILIES.len() + 2);
-        assert!(text.contains("| `ringlane_responses_total` | counter | `class`: 1xx, 2xx, 3xx, 4xx, 5xx |"));
-        assert!(text.contains("| `ringlane_connections_active` | gauge | `worker` |"));
-        assert!(text.contains("| `ringlane_route_duration_seconds` | histogram | `route` |"));
-    }
-}
+mod tests;

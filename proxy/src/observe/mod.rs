@@ -9,14 +9,16 @@
 //!
 //! In reading order: `outcome` is what is recorded of an exchange; `recorder` is what a worker calls; `metrics` is the
 //! one list of metrics, over the words of `counter`; `histogram`, `board` and `merged` carry latencies from the workers
-//! to whoever asks; `report` and `prometheus` write them down; `line` and `access_log` write lines.
+//! to whoever asks, `flow` how much upstreams had to do at a time; `report` and `prometheus` write them down; `line` and `access_log` write lines.
 //!
 //! Invariant: a request writes to no cache line that another thread writes, takes no lock and allocates nothing here.
 
 pub mod access_log;
 pub mod board;
 pub mod counter;
+pub mod flow;
 pub mod histogram;
+pub mod ids;
 pub mod info;
 pub mod line;
 pub mod merged;
@@ -31,7 +33,9 @@ pub mod report;
 pub use access_log::{AccessLog, AccessLogHandle, LogTarget};
 pub use board::{Board, Collected, Slot, Snapshot};
 pub use counter::{Counter, Gauge};
+pub use flow::{Flow, UpstreamFlow};
 pub use histogram::{Phase, PhaseHistograms};
+pub use ids::Ids;
 pub use info::Info;
 pub use line::{log_fields_markdown, rfc3339};
 pub use merged::Merged;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::noted::Noted;
+use super::{ids::Ids, noted::Noted};
 
 /// What the proxy waited for from the client when time ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,8 +11,12 @@ pub enum ClientWait {
     RequestHead,
     /// More of the request body.
     RequestBody,
+    /// The request body, at the rate that it has to come at.
+    RequestRate,
     /// Room to write the response.
     ResponseWrite,
+    /// The response to be read, at the rate that it has to be read at.
+    ResponseRate,
 }
 
 /// What the proxy waited for from the upstream when time ran out.
@@ -52,18 +56,34 @@ pub enum Termination {
     ClientTimeout(ClientWait),
     /// The request broke a rule or a limit.
     RequestRefused(Refusal),
+    /// More requests than the route's rate limit lets pass.
+    RateLimited,
+    /// The client had too many requests under way.
+    ClientBusy,
+    /// The route had too many requests under way.
+    RouteBusy,
     /// A rule denied it.
     Denied,
     /// A rule had the connection closed without an answer.
     Dropped,
     /// No route.
     NotFound,
+    /// Shed, because its worker had more to do than it could.
+    Overloaded,
     /// No connection free and no place in the queue.
     QueueFull,
     /// No connection became free in time.
     QueueTimeout,
     /// The upstream has no endpoint: its name has not been resolved, or all have weight 0.
     NoEndpoint,
+    /// No endpoint of the upstream was healthy.
+    Unhealthy,
+    /// The upstream's circuit breaker was open.
+    CircuitOpen,
+    /// As many requests were under way to the upstream as may be.
+    UpstreamFull,
+    /// No descriptor was free for a connection to the upstream.
+    OutOfDescriptors,
     /// No endpoint took the connection.
     ConnectFailed,
     /// No endpoint took the connection in time.
@@ -94,21 +114,37 @@ pub const TERMINATIONS: &[(Termination, &str)] = &[
     (Termination::ClientTimeout(ClientWait::RequestHead), "the client sent the rest of its head too slowly"),
     (Termination::ClientTimeout(ClientWait::RequestBody), "the client sent its body too slowly"),
     (Termination::ClientTimeout(ClientWait::ResponseWrite), "the client read the response too slowly"),
+    (Termination::ClientTimeout(ClientWait::RequestRate), "the client sent its body below the least rate"),
+    (
+        Termination::ClientTimeout(ClientWait::ResponseRate),
+        "the client read the response below the least rate",
+    ),
     (Termination::RequestRefused(Refusal::Malformed), "the request broke a rule of HTTP (400)"),
     (Termination::RequestRefused(Refusal::HeadTooLarge), "the request head was over its limit (431)"),
     (Termination::RequestRefused(Refusal::TargetTooLong), "the request target was over its limit (414)"),
     (Termination::RequestRefused(Refusal::Version), "the request was not HTTP/1.x (505)"),
     (Termination::RequestRefused(Refusal::Connect), "the request was CONNECT (501)"),
     (Termination::RequestRefused(Refusal::BodyTooLarge), "the request body was over its limit (413)"),
+    (Termination::RateLimited, "over the route's rate limit (429)"),
+    (Termination::ClientBusy, "the client had too many requests under way (429)"),
+    (Termination::RouteBusy, "the route had too many requests under way (503)"),
     (Termination::Denied, "a rule denied it"),
     (Termination::Dropped, "a rule had the connection closed without an answer"),
     (Termination::NotFound, "no route matched (404)"),
+    (Termination::Overloaded, "shed by an overloaded worker (503)"),
     (Termination::QueueFull, "all upstream connections busy and the queue full (503)"),
     (Termination::QueueTimeout, "no upstream connection became free in time (503)"),
+    (Termination::OutOfDescriptors, "no descriptor was free for a connection to the upstream (503)"),
     (Termination::RequestTimeout, "the time for the whole request ran out (504)"),
     (Termination::Draining, "cut because the process was ending"),
     (Termination::ProxyFault, "a fault of the proxy: its connection was closed"),
     (Termination::NoEndpoint, "the upstream had no endpoint (503)"),
+    (
+        Termination::Unhealthy,
+        "no endpoint of the upstream was healthy, and `when_unhealthy` is \"fail\" (503)",
+    ),
+    (Termination::CircuitOpen, "the upstream's circuit breaker was open (503)"),
+    (Termination::UpstreamFull, "the upstream had `breaker.max_requests` under way (503)"),
     (Termination::ConnectFailed, "no endpoint took the connection (502)"),
     (Termination::ConnectTimeout, "no endpoint took the connection in time (504)"),
     (
@@ -131,21 +167,31 @@ impl Termination {
             Self::ClientTimeout(ClientWait::RequestHead) => "CH",
             Self::ClientTimeout(ClientWait::RequestBody) => "CB",
             Self::ClientTimeout(ClientWait::ResponseWrite) => "CW",
+            Self::ClientTimeout(ClientWait::RequestRate) => "CR",
+            Self::ClientTimeout(ClientWait::ResponseRate) => "CS",
             Self::RequestRefused(Refusal::Malformed) => "PM",
             Self::RequestRefused(Refusal::HeadTooLarge) => "PH",
             Self::RequestRefused(Refusal::TargetTooLong) => "PL",
             Self::RequestRefused(Refusal::Version) => "PV",
             Self::RequestRefused(Refusal::Connect) => "PC",
             Self::RequestRefused(Refusal::BodyTooLarge) => "PB",
+            Self::RateLimited => "PA",
+            Self::ClientBusy => "PK",
+            Self::RouteBusy => "PG",
             Self::Denied => "PR",
             Self::Dropped => "PS",
             Self::NotFound => "PN",
+            Self::Overloaded => "PO",
             Self::QueueFull => "PF",
             Self::QueueTimeout => "PQ",
+            Self::OutOfDescriptors => "PE",
             Self::RequestTimeout => "PT",
             Self::Draining => "PD",
             Self::ProxyFault => "PX",
             Self::NoEndpoint => "UN",
+            Self::Unhealthy => "UE",
+            Self::CircuitOpen => "UO",
+            Self::UpstreamFull => "US",
             Self::ConnectFailed => "UF",
             Self::ConnectTimeout => "UT",
             Self::UpstreamTimeout(UpstreamWait::Head) => "UH",
@@ -224,6 +270,8 @@ pub struct Outcome<'a> {
     pub phases: Phases,
     /// What rules have said of it; `None`: nothing.
     pub rules: Option<&'a Noted<'a>>,
+    /// Ids that went along with it; `None`: its listener asks for none.
+    pub ids: Option<&'a Ids<'a>>,
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::{marker::PhantomData, mem, sync::Arc, time::Duration};
 use super::{
     access_log::AccessLogHandle,
     board::{Answering, Slot},
+    flow::UpstreamFlow,
     histogram::Histograms,
     metrics::Counters,
     outcome::{ClientWait, Outcome, Refusal, Termination, UpstreamWait},
@@ -52,6 +53,7 @@ impl Recorder {
             &counters.queue_length,
             &counters.tunnels_active,
             &counters.tick_lag_max_us,
+            &counters.overload_level,
         ] {
             gauge.set(0);
         }
@@ -112,9 +114,10 @@ impl Recorder {
         self.histograms.tags.count(name);
     }
 
-    /// Every tick of the worker: answers the board, hands over log lines that are old enough.
-    pub fn tick(&mut self) {
-        self.serve_board();
+    /// Every tick of the worker: answers the board, hands over log lines that are old enough. `flows`, asked only where
+    /// somebody asks the board, says what the worker's upstreams have had to do.
+    pub fn tick(&mut self, flows: impl FnOnce() -> Vec<UpstreamFlow>) {
+        self.answering.serve(&self.slot, &self.histograms, flows);
         if let Some(log) = &mut self.log {
             log.tick(self.slot.counters());
         }
@@ -132,10 +135,10 @@ impl Recorder {
         self.slot.counters().tick_lag_max_us.set(self.lag.now_us.max(self.lag.before_us));
     }
 
-    /// Copies the histograms out when somebody asks for them; one relaxed load when not. `tick` calls it.
+    /// Copies the histograms out when somebody asks for them; one relaxed load when not. `tick` does the same.
     #[inline]
     pub fn serve_board(&mut self) {
-        self.answering.serve(&self.slot, &self.histograms);
+        self.answering.serve(&self.slot, &self.histograms, Vec::new);
     }
 
     /// Gives up the histograms of routes that are not there any more. False: not now, an answer to the board is under
@@ -175,6 +178,8 @@ fn count_termination(counters: &Counters, termination: Termination) {
         Termination::ClientTimeout(ClientWait::RequestHead) => &counters.timeouts_request_head,
         Termination::ClientTimeout(ClientWait::RequestBody) => &counters.timeouts_request_body_idle,
         Termination::ClientTimeout(ClientWait::ResponseWrite) => &counters.timeouts_response_write,
+        Termination::ClientTimeout(ClientWait::RequestRate) => &counters.timeouts_request_body_rate,
+        Termination::ClientTimeout(ClientWait::ResponseRate) => &counters.timeouts_response_rate,
         Termination::RequestRefused(Refusal::Malformed) => &counters.refused_malformed,
         Termination::RequestRefused(Refusal::HeadTooLarge) => &counters.refused_head_too_large,
         Termination::RequestRefused(Refusal::TargetTooLong) => &counters.refused_target_too_long,
@@ -182,11 +187,19 @@ fn count_termination(counters: &Counters, termination: Termination) {
         Termination::RequestRefused(Refusal::Connect) => &counters.refused_connect,
         Termination::RequestRefused(Refusal::BodyTooLarge) => &counters.refused_body_too_large,
         Termination::NotFound => &counters.refused_not_found,
+        Termination::RateLimited => &counters.refused_rate_limited,
+        Termination::ClientBusy => &counters.refused_client_busy,
+        Termination::RouteBusy => &counters.refused_route_busy,
         Termination::Denied => &counters.refused_denied,
         Termination::Dropped => &counters.refused_dropped,
+        Termination::Overloaded => &counters.refused_overloaded,
+        Termination::OutOfDescriptors => &counters.refused_no_descriptor,
         Termination::QueueFull => &counters.queue_full,
         Termination::QueueTimeout => &counters.timeouts_queue,
         Termination::NoEndpoint => &counters.upstream_no_endpoint,
+        Termination::Unhealthy => &counters.upstream_refused_unhealthy,
+        Termination::CircuitOpen => &counters.upstream_refused_open,
+        Termination::UpstreamFull => &counters.upstream_refused_full,
         Termination::Draining => &counters.drain_cuts,
         Termination::ConnectTimeout => &counters.timeouts_connect,
         Termination::UpstreamTimeout(UpstreamWait::Head) => &counters.timeouts_response_head,
@@ -201,200 +214,4 @@ fn count_termination(counters: &Counters, termination: Termination) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use std::{
-        sync::{
-            Barrier,
-            atomic::{AtomicBool, Ordering},
-        },
-        thread,
-    };
-
-    use super::*;
-    use crate::observe::{
-        Board, Phase,
-        line::tests::sample,
-        metrics::{FAMILIES, Source},
-        outcome::TERMINATIONS,
-    };
-
-    const LONG: Duration = Duration::from_secs(20);
-
-    /// All counters that are not zero, as `name label value`.
-    fn counted(counters: &Counters) -> Vec<String> {
-        let mut found = Vec::new();
-        for family in FAMILIES {
-            let Source::Workers { series, .. } = family.source else { continue };
-            for series in series {
-                let value = (series.read)(counters);
-                if value > 0 {
-                    let label = series.label.map_or("", |(_, value)| value);
-                    found.push(format!("{} {label} {value}", family.name.trim_start_matches("ringlane_")));
-                }
-            }
-        }
-        found
-    }
-
-    #[test]
-    fn an_exchange_is_counted_by_what_it_says() {
-        let board = Board::new(1);
-        let route: Arc<str> = "app".into();
-        let mut recorder = Recorder::new(board.slot(0), None);
-        recorder.record(&sample(&route));
-        recorder.record(&Outcome { status: 503, termination: Termination::QueueFull, ..sample(&route) });
-        recorder.record(&Outcome { status: 0, termination: Termination::ClientAborted, ..sample(&route) });
-        assert_eq!(
-            counted(recorder.counters()),
-            [
-                "requests_total  3",
-                "responses_total 2xx 1",
-                "responses_total 5xx 1",
-                "client_bytes_total in 240",
-                "client_bytes_total out 360",
-                "client_aborts_total  1",
-                "queue_full_total  1",
-            ]
-        );
-    }
-
-    #[test]
-    fn every_termination_that_has_a_counter_moves_one_of_its_own() {
-        let route: Arc<str> = "app".into();
-        let mut seen = std::collections::HashMap::new();
-        for (termination, _) in TERMINATIONS {
-            let board = Board::new(1);
-            let mut recorder = Recorder::new(board.slot(0), None);
-            let outcome = Outcome { request_bytes: 0, response_bytes: 0, status: 0, ..sample(&route) };
-            recorder.record(&Outcome { termination: *termination, ..outcome });
-            let counted = counted(recorder.counters());
-            assert_eq!(counted[0], "requests_total  1");
-            assert!(counted.len() <= 2, "{termination:?}: {counted:?}");
-            if let Some(own) = counted.get(1) {
-                assert_eq!(seen.insert(own.clone(), termination), None, "{own}");
-            }
-        }
-        assert_eq!(seen.len(), TERMINATIONS.len() - 3);
-    }
-
-    #[test]
-    fn workers_answer_on_their_ticks_and_are_added_up() {
-        const WORKERS: usize = 3;
-        let board = Board::new(WORKERS);
-        let stop = AtomicBool::new(false);
-        let ready = Barrier::new(WORKERS + 1);
-        thread::scope(|scope| {
-            for worker in 0..WORKERS {
-                let (slot, stop, ready) = (board.slot(worker), &stop, &ready);
-                scope.spawn(move || {
-                    let mut recorder = Recorder::new(slot, None);
-                    // More routes than one tick copies, some of them shared by the workers.
-                    for id in 0..200 + worker as u32 {
-                        let name: Arc<str> = format!("route {id}").into();
-                        let mut outcome = sample(&name);
-                        outcome.route = Some((id, &name));
-                        recorder.record(&outcome);
-                    }
-                    ready.wait();
-                    while !stop.load(Ordering::Acquire) {
-                        recorder.tick();
-                        thread::sleep(Duration::from_millis(1));
-                    }
-                });
-            }
-            ready.wait();
-            thread::scope(|scope| {
-                for _ in 0..3 {
-                    scope.spawn(|| {
-                        let collected = board.collect_blocking(LONG);
-                        assert_eq!(collected.silent, [0_usize; 0]);
-                        let merged = collected.merge();
-                        assert_eq!(merged.answered, [0, 1, 2]);
-                        assert_eq!(merged.process.phase(Phase::Total).len(), 603);
-                        assert_eq!(merged.routes.len(), 202);
-                        assert_eq!(merged.routes["route 7"].phase(Phase::Total).len(), 3);
-                        assert_eq!(merged.routes["route 201"].phase(Phase::Total).len(), 1);
-                    });
-                }
-            });
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-            let merged = runtime.block_on(board.collect(LONG)).merge();
-            assert_eq!(merged.process.phase(Phase::Total).len(), 603);
-            stop.store(true, Ordering::Release);
-        });
-        // Gone, they have left what they had.
-        let merged = board.collect_blocking(Duration::ZERO).merge();
-        assert_eq!(merged.process.phase(Phase::Total).len(), 603);
-    }
-
-    #[test]
-    fn a_worker_that_does_not_tick_is_silent_and_one_that_never_was_is_not() {
-        let board = Board::new(2);
-        let mut recorder = Recorder::new(board.slot(0), None);
-        let collected = board.collect_blocking(Duration::from_millis(20));
-        assert_eq!(collected.silent, [0]);
-        assert!(collected.snapshots.is_empty());
-        // The answer to an asking that was given up does not stay behind once somebody asks again.
-        recorder.tick();
-        assert_eq!(board.collect_blocking(Duration::from_millis(20)).silent, [0]);
-    }
-
-    #[test]
-    fn a_worker_that_is_started_again_goes_on_counting() {
-        let board = Board::new(1);
-        let route: Arc<str> = "app".into();
-        let mut first = Recorder::new(board.slot(0), None);
-        first.record(&sample(&route));
-        first.counters().connections_active.inc();
-        first.retire();
-        first.record(&sample(&route));
-        drop(first);
-
-        let mut second = Recorder::new(board.slot(0), None);
-        assert_eq!(second.counters().connections_active.get(), 0);
-        assert_eq!(second.counters().requests.get(), 2);
-        second.record(&sample(&route));
-        drop(second);
-        let merged = board.collect_blocking(Duration::ZERO).merge();
-        assert_eq!(merged.process.phase(Phase::Total).len(), 3);
-        assert_eq!(merged.routes["app"].phase(Phase::Total).len(), 3);
-    }
-
-    #[test]
-    fn routes_that_are_gone_are_given_up_but_not_under_an_answer() {
-        let board = Board::new(1);
-        let mut recorder = Recorder::new(board.slot(0), None);
-        for id in 0..200 {
-            let name: Arc<str> = format!("route {id}").into();
-            recorder.record(&Outcome { route: Some((id, &name)), ..sample(&name) });
-        }
-        // Asked, it copies some of them on each tick.
-        assert_eq!(board.collect_blocking(Duration::ZERO).silent, [0]);
-        recorder.tick();
-        assert!(!recorder.keep_routes(|_| false));
-        (0..10).for_each(|_| recorder.tick());
-        assert!(recorder.keep_routes(|id| id == 7));
-        drop(recorder);
-        let merged = board.collect_blocking(Duration::ZERO).merge();
-        assert_eq!(merged.routes.keys().map(|name| &**name).collect::<Vec<_>>(), ["route 7"]);
-        assert_eq!(merged.process.phase(Phase::Total).len(), 200);
-    }
-
-    #[test]
-    fn the_worst_lag_is_forgotten_after_two_spans() {
-        let board = Board::new(1);
-        let mut recorder = Recorder::new(board.slot(0), None);
-        let shown = board.slot(0);
-        recorder.note_lag(Duration::from_micros(300));
-        recorder.note_lag(Duration::from_micros(20));
-        assert_eq!(shown.counters().tick_lag_max_us.get(), 300);
-        (0..LAG_SPAN_TICKS).for_each(|_| recorder.tick());
-        recorder.note_lag(Duration::from_micros(40));
-        assert_eq!(shown.counters().tick_lag_max_us.get(), 300);
-        (0..LAG_SPAN_TICKS).for_each(|_| recorder.tick());
-        assert_eq!(shown.counters().tick_lag_max_us.get(), 40);
-        (0..LAG_SPAN_TICKS).for_each(|_| recorder.tick());
-        assert_eq!(shown.counters().tick_lag_max_us.get(), 0);
-    }
-}
+mod tests;

@@ -16,6 +16,7 @@ use hdrhistogram::{
 use serde_json::{Map, Value, json};
 
 use super::{
+    flow,
     histogram::{Phase, PhaseHistograms},
     merged::Merged,
 };
@@ -55,6 +56,7 @@ pub fn latency_table(merged: &Merged) -> String {
         let columns = [mean, p50, p90, p99, p999, p9999, histogram.max()].map(human);
         line(&mut table, width, name, &count, columns.each_ref().map(String::as_str));
     }
+    flow::add_table(&mut table, merged);
     for worker in &merged.silent {
         let _ = writeln!(table, "\nworker {worker} did not answer in time and is not in these figures");
     }
@@ -70,7 +72,7 @@ fn line(table: &mut String, width: usize, name: &str, count: &str, columns: [&st
 }
 
 /// Microseconds with three digits or more, in the unit that suits.
-fn human(micros: u64) -> String {
+pub(super) fn human(micros: u64) -> String {
     let (value, unit) = match micros {
         0..1_000 => return format!("{micros} us"),
         1_000..1_000_000 => (micros as f64 / 1e3, "ms"),
@@ -93,7 +95,7 @@ fn thousands(number: u64) -> String {
     grouped
 }
 
-fn printable(name: &str) -> String {
+pub(super) fn printable(name: &str) -> String {
     name.replace(char::is_control, "?")
 }
 
@@ -106,6 +108,7 @@ pub fn latency_json(merged: &Merged) -> Value {
         "workers": { "answered": merged.answered, "silent": merged.silent },
         "phases": phases_json(&merged.process),
         "routes": routes,
+        "upstreams": flow::json(merged),
     })
 }
 

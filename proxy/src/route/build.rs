@@ -16,7 +16,7 @@ use super::{
     table::{Route, RouteTable},
     twins::Twins,
 };
-use crate::{rule::Rules, upstream::Upstream};
+use crate::{overload::Settings as Overload, rule::Rules, upstream::Upstream};
 
 /// Why a table cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +40,8 @@ pub struct Parts {
     pub listeners: Box<[Arc<Listener>]>,
     /// See [`RouteTable::rules`].
     pub rules: Option<Arc<Rules>>,
+    /// See [`RouteTable::overload`].
+    pub overload: Option<Overload>,
 }
 
 /// A table, with what the next one is built upon. Stays with the control thread.
@@ -73,6 +75,7 @@ impl Built {
             upstreams: upstreams.into_iter().map(Some).collect(),
             listeners: listeners.into(),
             rules: None,
+            overload: None,
         };
         Self::upon(None, parts)
     }
@@ -85,7 +88,7 @@ impl Built {
     /// Every path that is not one, every pair of routes that no request can tell apart, and every action that names
     /// an upstream which is not there: all of them, not just the first. They are those of a table built by itself.
     pub fn upon(before: Option<&Built>, parts: Parts) -> Result<Self, Vec<BuildError>> {
-        let Parts { generation, routes, upstreams, listeners, rules } = parts;
+        let Parts { generation, routes, upstreams, listeners, rules, overload } = parts;
         let old: &[Arc<Prepared>] = before.map_or(&[], |it| &it.routes);
         let changed = difference(old, &routes);
         let mut errors = faults(&routes, &changed.added);
@@ -105,7 +108,8 @@ impl Built {
         let index = rebuild(index, &routes, &hosts, &mut shapes)?;
         let route_ids = route_ids(before, old, &routes, &changed);
         let splits = splits(before, old, &routes, &changed, &upstreams);
-        let table = RouteTable { generation, upstreams, listeners, route_ids, splits, rules, index };
+        let table =
+            RouteTable { generation, upstreams, listeners, route_ids, splits, rules, overload, index };
         Ok(Self { table: Arc::new(table), routes, shapes })
     }
 

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::upstream::Address;
+use super::provenance::Provenance;
+use crate::{limit::ListenerLimits, upstream::Address};
 
 /// What happens to `X-Forwarded-*` fields that a client sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -10,7 +11,8 @@ pub enum Forwarded {
     /// Dropped, and ours written: nobody is trusted.
     #[default]
     Replace,
-    /// Kept, and ours appended to `X-Forwarded-For`: every client of this listener is a trusted proxy.
+    /// Kept, and ours appended to `X-Forwarded-For`: every client of this listener is a trusted proxy; where trusted
+    /// proxies are listed, only theirs are.
     Append,
 }
 
@@ -31,6 +33,8 @@ pub struct Listener {
     pub request_fields: usize,
     /// A request body, in bytes; `None`: no limit. Beyond it: 413.
     pub request_body_bytes: Option<u64>,
+    /// What else it takes only so much of.
+    pub limits: ListenerLimits,
     /// From a request's first byte to the end of its head.
     pub request_head_timeout: Duration,
     /// Between two reads of a request body.
@@ -43,4 +47,6 @@ pub struct Listener {
     pub response_write_timeout: Duration,
     /// What to do with the client's own `X-Forwarded-*`.
     pub forwarded: Forwarded,
+    /// Whom it believes about clients.
+    pub provenance: Provenance,
 }

@@ -4,9 +4,13 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 
-use super::{action::Action, index::Index, listener::Listener, predicate::Predicates, split::Shares};
+use super::{
+    action::Action, hedge::Hedge, index::Index, listener::Listener, predicate::Predicates, split::Shares,
+};
 use crate::{
     http::{HeaderEdits, RequestHead},
+    limit::RouteLimits,
+    overload::{Priority, Settings as Overload},
     rule::Rules,
     upstream::Upstream,
 };
@@ -30,6 +34,12 @@ pub struct Route {
     pub request_headers: HeaderEdits,
     /// Changes to the response's fields.
     pub response_headers: HeaderEdits,
+    /// When a second try is made beside the first.
+    pub hedge: Option<Hedge>,
+    /// How much it takes; `None`: anything.
+    pub limits: Option<Box<RouteLimits>>,
+    /// When its requests are shed by an overloaded worker.
+    pub priority: Priority,
 }
 
 /// Whoever has a request's fields as a map, perhaps made only when asked for.
@@ -93,6 +103,8 @@ pub struct RouteTable {
     pub splits: Arc<[Shares]>,
     /// What is asked of a request before it is routed; `None`: nothing.
     pub rules: Option<Arc<Rules>>,
+    /// When workers shed requests; `None`: never.
+    pub overload: Option<Overload>,
     /// Where `select` looks.
     pub(super) index: Index,
 }
@@ -111,6 +123,11 @@ impl RouteTable {
     /// The upstream in one place.
     pub fn upstream(&self, place: usize) -> Option<&Arc<Upstream>> {
         self.upstreams.get(place)?.as_ref()
+    }
+
+    /// Makes what takes long and workers need, before they can see the table.
+    pub fn prepare(&self) {
+        self.upstreams.iter().flatten().for_each(|upstream| upstream.prepare());
     }
 
     /// Whether it has the route of this identity.

@@ -18,6 +18,7 @@ mod expression;
 mod index;
 mod matches;
 mod network;
+mod networks;
 mod request;
 mod scratch;
 #[cfg(test)]
@@ -29,5 +30,6 @@ pub use build::{BuildError, Rules};
 pub use condition::Condition;
 pub use matches::Matches;
 pub use network::Network;
+pub use networks::Networks;
 pub use request::{Lines, Request};
 pub use scratch::Scratch;

@@ -56,6 +56,24 @@ impl Network {
         address.is_ipv4() == self.address.is_ipv4() && masked(address, self.bits) == key(self.address)
     }
 
+    /// Whether it holds every address of its family.
+    pub fn is_everybody(&self) -> bool {
+        self.bits == 0
+    }
+
+    /// Its first and its last address, as numbers.
+    pub(super) fn ends(&self) -> (u128, u128) {
+        let first = key(self.address);
+        let behind = u32::from(most_bits(self.address).saturating_sub(self.bits));
+        (first, first | u128::MAX.checked_shr(128 - behind).unwrap_or(0))
+    }
+
+    /// The network of this length that `address` is in.
+    #[cfg(test)]
+    pub(super) fn around(address: IpAddr, bits: u8) -> Network {
+        Network { address: from_key(masked(address, bits), address), bits }
+    }
+
     /// The bits that count, at the top of 128 or of 32, and how many they are.
     pub(super) fn parts(&self) -> (IpAddr, u8) {
         (self.address, self.bits)
@@ -68,7 +86,7 @@ fn most_bits(address: IpAddr) -> u8 {
 }
 
 /// An address as a number, that of IPv4 at the bottom.
-fn key(address: IpAddr) -> u128 {
+pub(super) fn key(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => u128::from(u32::from(address)),
         IpAddr::V6(address) => u128::from(address),

@@ -27,7 +27,8 @@ impl Lines for RequestHead {
 /// A request as rules see it.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// The other end of the socket, IPv4 as such; none for a unix socket. Never what a field says.
+    /// Who has sent it, IPv4 as such: the other end of the socket, or whom its listener's `proxy_protocol` and
+    /// `client_address` say; none for a unix socket.
     pub client: Option<IpAddr>,
     /// The method.
     pub method: &'a Method,

@@ -1,7 +1,9 @@
 //! What the log says of a start, for a person.
 
+use std::sync::Arc;
+
 use super::Server;
-use crate::worker::runtime::Chosen;
+use crate::{control::config::Route, limits::TICK, worker::runtime::Chosen};
 
 impl Server {
     /// A line each for what a person wants to know at a start.
@@ -27,6 +29,7 @@ impl Server {
             tracing::info!("upstream {name:?}: {endpoints} endpoint{s}, at most {max} connections{divided}");
         }
         tracing::info!("routes: {}", config.routes.len());
+        self.announce_rates();
         tracing::info!("config: {}", self.path.display());
         self.report_names();
     }
@@ -34,6 +37,21 @@ impl Server {
     fn divided(&self, limit: u32) -> String {
         let workers = self.threads.len() as u32;
         if workers < 2 { String::new() } else { format!(" ({} for each worker)", limit / workers) }
+    }
+
+    /// How rate limits are held, where there are any.
+    fn announce_rates(&self) {
+        let has_rate = |it: &&Arc<Route>| it.limits.as_ref().is_some_and(|limits| limits.rate.is_some());
+        let limited = self.config.routes.iter().filter(has_rate).count();
+        if limited == 0 {
+            return;
+        }
+        let s = if limited == 1 { "" } else { "s" };
+        let shared = match self.threads.len() {
+            0 | 1 => String::new(),
+            _ => format!("; workers tell each other every {} ms", TICK.as_millis()),
+        };
+        tracing::info!("rate limits: on {limited} route{s}, each of the whole process{shared}");
     }
 
     pub(super) fn report_names(&self) {

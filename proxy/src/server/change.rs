@@ -15,6 +15,7 @@ use crate::control::{
     compile,
     config::Config,
     desired::{Delta, Desired, Refused},
+    files::Found,
     live::{Live, Shared},
     pace::Pace,
     resolve,
@@ -164,7 +165,7 @@ impl Server {
             self.publish().await?;
         }
         let answer = match ask.change {
-            Change::Reload => self.reload(&ask.expect, &ask.from),
+            Change::Reload(_) => self.reload(&ask.change, &ask.expect, &ask.from),
             _ => self.changes.accept(&ask.change, &ask.expect, &ask.from),
         };
         let process = self.board.process();
@@ -187,9 +188,12 @@ impl Server {
         if at_once { self.publish().await } else { ControlFlow::Continue(()) }
     }
 
-    /// Reads the files again, for `source`. Whatever is wrong with them, what is in force stays.
-    pub(super) fn reload(&mut self, expect: &Expect, source: &str) -> Answer {
-        let answer = self.changes.accept(&Change::Reload, expect, source);
+    /// Takes over the files as they are now, for `source`. Whatever is wrong with them, what is in force stays.
+    fn reload(&mut self, change: &Change, expect: &Expect, source: &str) -> Answer {
+        if let Change::Reload(found) = change {
+            self.changes.live.write(|live| live.seen = found.fingerprint());
+        }
+        let answer = self.changes.accept(change, expect, source);
         let path = self.path.display();
         match &answer {
             Ok(_) => {
@@ -223,7 +227,8 @@ impl Server {
         if let Some(log) = &self.access_log {
             log.reopen();
         }
-        let _ = self.reload(&Expect::Anything, "HUP");
+        let change = Change::Reload(Box::new(Found::settled(&self.path).await));
+        let _ = self.reload(&change, &Expect::Anything, "HUP");
         self.take(None).await
     }
 
@@ -344,6 +349,7 @@ impl Server {
         let prepared =
             self.threads.prepare(&compiled.table().listeners).map_err(|error| error.to_string())?;
         self.published.publish(Arc::clone(compiled.table()));
+        self.health.follow(&compiled.table().upstreams);
         self.compiled = compiled;
         for change in self.threads.commit(prepared) {
             tracing::info!("{change}");

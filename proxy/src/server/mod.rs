@@ -42,6 +42,7 @@ use crate::{
         compile,
         config::{self, Config},
         desired::Desired,
+        health::Health,
         live::Live,
         publish::Published,
         resolve, watch,
@@ -135,6 +136,7 @@ struct Server {
     published: Arc<Published>,
     orders: Arc<Orders>,
     board: Arc<Board>,
+    health: Health,
     ready: Arc<AtomicBool>,
     access_log: Option<AccessLog>,
     threads: Threads,
@@ -169,8 +171,10 @@ impl Server {
         let table = Arc::clone(compiled.table());
         let workers = config.runtime.workers;
         let sockets = Sockets::bind_patiently(&table.listeners, workers).await?;
-        let published = Published::new(table);
         let board = Board::new(workers);
+        let health = Health::start(&board, SystemTime::now());
+        health.follow(&table.upstreams);
+        let published = Published::new(table);
         let orders = Arc::new(Orders::new(workers));
         let access_log = match &config.access_log {
             config::AccessLog::Off => None,
@@ -192,6 +196,7 @@ impl Server {
             published,
             orders,
             board,
+            health,
             ready,
             access_log,
             threads,
@@ -220,7 +225,8 @@ impl Server {
             AdminListener::bind(&address).map_err(system(format!("admin: can't listen on {address}")))?;
         tracing::info!("admin: {}", listener.address());
         let what = (&self.board, info(chosen, reason), &self.ready);
-        let state = AdminState::new(what, &self.changes.live, &self.changes.asks, access);
+        let state =
+            AdminState::new(what, &self.changes.live, &self.changes.asks, access).showing(&self.health);
         tokio::spawn(async move {
             if let Err(error) = admin::serve(listener, state, std::future::pending()).await {
                 tracing::error!(%error, "the admin listener has ended");

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     control::{config, publish::Published},
+    limit::Shared,
     limits::TICK,
     observe::{AccessLogHandle, Board},
     route::Listener,
@@ -59,6 +60,7 @@ impl Threads {
         (published, orders, board): (&Arc<Published>, &Arc<Orders>, &Arc<Board>),
     ) -> Threads {
         let (ended_tx, ended_rx) = unbounded_channel();
+        let limits = Arc::new(Shared::new(runtime.workers));
         let setups = (0..runtime.workers).map(|index| Setup {
             index,
             workers: runtime.workers,
@@ -66,6 +68,7 @@ impl Threads {
             published: Arc::clone(published),
             orders: Arc::clone(orders),
             handover: sockets.handover(index).unwrap_or_default(),
+            limits: Arc::clone(&limits),
             slot: board.slot(index),
         });
         // What the affinity mask of this process leaves us, not what the machine has.

@@ -1,8 +1,49 @@
 //! Which endpoint serves a request. Pure: one file per balancing algorithm, state passed in. No sockets, no HTTP.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `balancer` | the algorithms by name; primary endpoints and backups; what a picker is told (`View`) |
+//! | `round_robin`, `least_requests`, `random`, `power_of_two`, `peak_ewma`, `hash` | one algorithm each |
+//! | `maglev` | the table that `hash` looks keys up in |
+//! | `sticky` | the cookie that keeps a client at its endpoint, whatever the algorithm |
+//! | `rng`, `digest` | random numbers; a hash that never changes |
 
+pub mod backoff;
+pub mod balancer;
+pub mod budget;
+pub mod circuit;
+pub mod digest;
+pub mod hash;
+pub mod health;
+pub mod latency;
+pub mod least_requests;
+pub mod maglev;
+pub mod peak_ewma;
+pub mod power_of_two;
+pub mod random;
+pub mod recent;
+pub mod retries;
+pub mod rng;
 pub mod round_robin;
+pub mod sticky;
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use self::{
+    balancer::thinned,
+    circuit::Breaker,
+    hash::Hashing,
+    health::{Health, HealthSettings},
+    sticky::Sticky,
+};
+pub use self::{
+    balancer::{Balance, Balancers, SHARE_FULL, View},
+    retries::Retries,
+};
+use crate::proxy_protocol::Version;
 
 /// Where an endpoint listens. Names are resolved on the control thread, so a worker only ever sees addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -44,14 +85,15 @@ pub struct Endpoint {
     pub label: Arc<str>,
     /// Share of the requests, 1 to 1000 (0: none).
     pub weight: u32,
+    /// How it is doing. Not part of what makes two of them equal.
+    pub health: Health,
+    /// Asked only when no endpoint that is none can be asked.
+    pub backup: bool,
 }
 
-/// How an upstream's endpoints share requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Balance {
-    /// Smooth weighted round robin.
-    #[default]
-    RoundRobin,
+/// The weight that an endpoint has among the primary endpoints, or among the backups: none in the other tier.
+fn tier_weight(endpoint: &Endpoint, backup: bool) -> u32 {
+    if endpoint.backup == backup { endpoint.weight } else { 0 }
 }
 
 /// Bounds on connections to an upstream. Counts are for the whole process; `share` gives a worker's part.
@@ -101,10 +143,33 @@ pub struct Upstream {
     pub name: Arc<str>,
     /// The algorithm.
     pub balance: Balance,
+    /// What it needs to balance by hash; `None`: it does not.
+    pub hash: Option<Hashing>,
+    /// How clients are kept at their endpoints; `None`: they are not.
+    pub sticky: Option<Arc<Sticky>>,
     /// Where it can be reached, in the order of the config. May be empty while a name has not been resolved.
     pub endpoints: Box<[Endpoint]>,
     /// Bounds on connections.
     pub pool: PoolLimits,
     /// Bounds on time.
     pub timeouts: UpstreamTimeouts,
+    /// How requests are tried again; `None`: only on a connection that proved stale.
+    pub retries: Option<Box<Retries>>,
+    /// The field by which it is told how many milliseconds are left for a request.
+    pub deadline_header: Option<Box<str>>,
+    /// How its endpoints are watched; `None`: they are not, and all are used.
+    pub health: Option<Arc<HealthSettings>>,
+    /// What keeps requests away from it when it fails; `None`: nothing.
+    pub breaker: Option<Breaker>,
+    /// The PROXY protocol header that connections begin with, each of which then serves one request; `None`: none.
+    pub proxy_protocol: Option<Version>,
+}
+
+impl Upstream {
+    /// Makes what takes long and workers need, if it is not there yet: before they can see it.
+    pub fn prepare(&self) {
+        if let Some(hash) = &self.hash {
+            hash.tables.prepare();
+        }
+    }
 }

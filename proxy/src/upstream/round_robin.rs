@@ -5,8 +5,6 @@
 
 use std::collections::HashMap;
 
-use super::Endpoint;
-
 /// Picks taken at the start so that workers do not march in step, at most. Bounds the work of a large offset.
 const START_PICKS_MAX: u32 = 256;
 
@@ -40,18 +38,12 @@ impl RoundRobin {
     /// A picker over endpoints with these weights and the ids 0, 1, 2, ... Weight 0 gets nothing. `start_offset` moves
     /// the start of the cycle; give each worker another one.
     pub fn new(weights: impl Iterator<Item = u32>, start_offset: u32) -> Self {
-        Self::start(
-            weights.zip(0..).map(|(weight, id)| Slot { id, weight, credit: 0, given_away: 0 }).collect(),
-            start_offset,
-        )
+        Self::over((0..).zip(weights), start_offset)
     }
 
-    /// A picker over `endpoints`; see [`RoundRobin::new`].
-    pub fn over(endpoints: &[Endpoint], start_offset: u32) -> Self {
-        Self::start(endpoints.iter().map(Slot::fresh).collect(), start_offset)
-    }
-
-    fn start(slots: Vec<Slot>, start_offset: u32) -> Self {
+    /// A picker over endpoints with these ids and weights; see [`RoundRobin::new`].
+    pub fn over(endpoints: impl Iterator<Item = (u32, u32)>, start_offset: u32) -> Self {
+        let slots = endpoints.map(Slot::fresh).collect();
         let mut this = Self { slots, equal: Vec::new(), cursor: 0, start_offset };
         this.find_equal();
         this.offset();
@@ -75,17 +67,11 @@ impl RoundRobin {
         }
     }
 
-    /// Takes on a new list. Endpoints that were in the old one keep their place in the cycle, whatever their position
-    /// now; new ones start without credit, and a list of new ones alone at the start offset. Costs nothing to speak of
-    /// when nothing changed.
-    pub fn adopt(&mut self, endpoints: &[Endpoint]) {
-        let same = endpoints.len() == self.slots.len()
-            && self
-                .slots
-                .iter()
-                .zip(endpoints)
-                .all(|(slot, new)| slot.id == new.id && slot.weight == new.weight);
-        if same {
+    /// Takes on a new list of ids and weights. Endpoints that were in the old one keep their place in the cycle, whatever
+    /// their position now; new ones start without credit, and a list of new ones alone at the start offset. Costs nothing
+    /// to speak of when nothing changed.
+    pub fn adopt(&mut self, endpoints: impl Iterator<Item = (u32, u32)> + Clone) {
+        if self.slots.iter().map(|slot| (slot.id, slot.weight)).eq(endpoints.clone()) {
             return;
         }
         // Whose turn it is, and whose after that, should the first be gone.
@@ -97,11 +83,11 @@ impl RoundRobin {
             .map(|slot| slot.id)
             .collect();
         let old: HashMap<u32, Slot> = self.slots.iter().map(|slot| (slot.id, *slot)).collect();
-        let slot = |new: &Endpoint| match old.get(&new.id) {
-            Some(slot) => Slot { weight: new.weight, ..*slot },
-            None => Slot::fresh(new),
+        let slot = |(id, weight): (u32, u32)| match old.get(&id) {
+            Some(slot) => Slot { weight, ..*slot },
+            None => Slot::fresh((id, weight)),
         };
-        self.slots = endpoints.iter().map(slot).collect();
+        self.slots = endpoints.map(slot).collect();
         self.find_equal();
         if !self.slots.iter().any(|slot| old.contains_key(&slot.id)) {
             self.offset();
@@ -191,8 +177,8 @@ impl RoundRobin {
 }
 
 impl Slot {
-    fn fresh(endpoint: &Endpoint) -> Self {
-        Self { id: endpoint.id, weight: endpoint.weight, credit: 0, given_away: 0 }
+    fn fresh((id, weight): (u32, u32)) -> Self {
+        Self { id, weight, credit: 0, given_away: 0 }
     }
 }
 
@@ -224,16 +210,9 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::upstream::Address;
 
-    fn endpoints(list: &[(u32, u32)]) -> Vec<Endpoint> {
-        let endpoint = |(id, weight): &(u32, u32)| Endpoint {
-            id: *id,
-            address: Address::Unix(format!("/{id}").into()),
-            label: "".into(),
-            weight: *weight,
-        };
-        list.iter().map(endpoint).collect()
+    fn endpoints(list: &[(u32, u32)]) -> impl Iterator<Item = (u32, u32)> + Clone {
+        list.iter().copied()
     }
 
     fn picks(picker: &mut RoundRobin, count: usize) -> Vec<Option<usize>> {
@@ -264,7 +243,7 @@ mod tests {
         for weights in [&[][..], &[0], &[0, 0]] {
             let mut picker = RoundRobin::new(weights.iter().copied(), 3);
             assert_eq!(picker.pick(|_| false), None);
-            picker.adopt(&[]);
+            picker.adopt(endpoints(&[]));
             assert_eq!(picker.pick(|_| false), None);
         }
         assert_eq!(RoundRobin::new([1, 1].into_iter(), 0).pick(|_| true), None);
@@ -285,29 +264,29 @@ mod tests {
 
     #[test]
     fn a_list_adopted_keeps_the_turn() {
-        let mut picker = RoundRobin::over(&endpoints(&[(10, 1), (11, 1), (12, 1), (13, 1)]), 0);
+        let mut picker = RoundRobin::over(endpoints(&[(10, 1), (11, 1), (12, 1), (13, 1)]), 0);
         assert_eq!(picks(&mut picker, 2), [Some(0), Some(1)]);
         // 12 was next and is gone, so it is 13's turn.
-        picker.adopt(&endpoints(&[(20, 1), (13, 1), (11, 1), (10, 1)]));
+        picker.adopt(endpoints(&[(20, 1), (13, 1), (11, 1), (10, 1)]));
         assert_eq!(picks(&mut picker, 4), [Some(1), Some(2), Some(3), Some(0)]);
-        picker.adopt(&endpoints(&[(20, 1), (13, 1), (11, 1), (10, 1)]));
+        picker.adopt(endpoints(&[(20, 1), (13, 1), (11, 1), (10, 1)]));
         assert_eq!(picks(&mut picker, 1), [Some(1)]);
-        picker.adopt(&endpoints(&[(30, 1), (31, 1)]));
+        picker.adopt(endpoints(&[(30, 1), (31, 1)]));
         assert_eq!(picks(&mut picker, 3), [Some(0), Some(1), Some(0)]);
         assert_eq!((picker.len(), picker.is_empty()), (2, false));
     }
 
     #[test]
     fn credits_outlive_a_change() {
-        let mut picker = RoundRobin::over(&endpoints(&[(1, 5), (2, 1), (3, 1)]), 0);
+        let mut picker = RoundRobin::over(endpoints(&[(1, 5), (2, 1), (3, 1)]), 0);
         assert_eq!(picks(&mut picker, 3), [Some(0), Some(0), Some(1)]);
-        picker.adopt(&endpoints(&[(3, 1), (2, 1), (1, 5)]));
+        picker.adopt(endpoints(&[(3, 1), (2, 1), (1, 5)]));
         assert_eq!(picks(&mut picker, 4), [Some(2), Some(0), Some(2), Some(2)]);
     }
 
     #[test]
     fn turns_are_swapped_within_bounds() {
-        let mut picker = RoundRobin::over(&endpoints(&[(1, 1), (2, 1), (3, 0)]), 0);
+        let mut picker = RoundRobin::over(endpoints(&[(1, 1), (2, 1), (3, 0)]), 0);
         assert!(picker.swap(1, 1));
         // One of weight 0, or one that is gone, has no turn to give and gets none.
         assert!(!picker.swap(1, 3) && !picker.swap(3, 1) && !picker.swap(1, 9) && !picker.swap(9, 1));
@@ -316,7 +295,7 @@ mod tests {
         }
         assert!(!picker.swap(1, 2));
         // What was taken is known in a new list, and can be given back.
-        picker.adopt(&endpoints(&[(2, 1), (1, 1), (4, 1)]));
+        picker.adopt(endpoints(&[(2, 1), (1, 1), (4, 1)]));
         assert!(!picker.swap(1, 2) && !picker.swap(4, 2) && !picker.swap(1, 4));
         assert!(picker.swap(2, 1) && picker.swap(1, 2) && !picker.swap(1, 2));
     }
@@ -332,7 +311,7 @@ mod tests {
         for list in [[(7, 1), (8, 1)], [(5, 1), (6, 2)]] {
             let first = |offset| {
                 let mut picker = RoundRobin::new(std::iter::empty(), offset);
-                picker.adopt(&endpoints(&list));
+                picker.adopt(endpoints(&list));
                 picker.pick(|_| false)
             };
             assert_ne!(first(0), first(1));
@@ -367,7 +346,7 @@ mod tests {
             };
             let mut picker = RoundRobin::default();
             for weights in &lists {
-                picker.adopt(&endpoints(&list(weights)));
+                picker.adopt(endpoints(&list(weights)));
                 let cycle: u32 = weights.iter().sum();
                 let mut counts = vec![0_i64; weights.len()];
                 for index in picks(&mut picker, cycle as usize * 5).into_iter().flatten() {

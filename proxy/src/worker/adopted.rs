@@ -7,11 +7,12 @@ use std::{
     hash::BuildHasherDefault,
     rc::Rc,
     sync::Arc,
+    time::Instant,
 };
 
 use super::pool::{Bell, Pool};
 use crate::{
-    observe::histogram::IdHasher,
+    observe::{UpstreamFlow, histogram::IdHasher},
     route::{RouteTable, Shares, Split, SplitState},
     upstream::Upstream,
 };
@@ -28,6 +29,14 @@ impl Adopted {
     /// The pool of the upstream in one place.
     pub fn pool(&self, place: usize) -> Option<&Rc<Pool>> {
         self.pools.get(place)?.as_ref()
+    }
+
+    /// What upstreams have had to do, of those that had anything.
+    pub(super) fn flows(&self, now: Instant) -> Vec<UpstreamFlow> {
+        let flow = |(upstream, pool): (&Option<Arc<Upstream>>, &Option<Rc<Pool>>)| {
+            pool.as_ref()?.flow().report(upstream.as_ref()?, now)
+        };
+        self.table.upstreams.iter().zip(self.pools.iter()).filter_map(flow).collect()
     }
 }
 

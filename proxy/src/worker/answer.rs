@@ -4,15 +4,17 @@ use std::io::Write;
 
 use http::{StatusCode, Version};
 
-use super::{connection::Client, exchange::Progress};
+use super::{connection::Client, exchange::Progress, ids};
 use crate::{
     error::Failure,
     http::{HeadError, RequestHead},
     observe::ClientWait,
 };
 
-/// How long a client that waits for a place is told to stay away.
-const RETRY_AFTER_SECONDS: &str = "1";
+/// How long a client that there is no place for is told to stay away.
+const RETRY_AFTER_SECONDS: u32 = 1;
+/// The field that tells clients how often their request was sent upstream.
+pub const ATTEMPTS: &str = "X-Ringlane-Attempts";
 
 /// The status that tells a client of `failure`.
 pub fn status(failure: Failure) -> StatusCode {
@@ -27,10 +29,23 @@ pub fn status(failure: Failure) -> StatusCode {
         | Failure::Dropped => StatusCode::BAD_REQUEST,
         Failure::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Failure::ClientSlow(
-            ClientWait::RequestHead | ClientWait::RequestBody | ClientWait::ResponseWrite,
+            ClientWait::RequestHead
+            | ClientWait::RequestBody
+            | ClientWait::RequestRate
+            | ClientWait::ResponseWrite
+            | ClientWait::ResponseRate,
         ) => StatusCode::REQUEST_TIMEOUT,
         Failure::NoRoute => StatusCode::NOT_FOUND,
-        Failure::NoEndpoints
+        Failure::RateLimited { .. } | Failure::ClientBusy | Failure::ClientFull => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
+        Failure::Overloaded
+        | Failure::OutOfDescriptors
+        | Failure::NoEndpoints
+        | Failure::Unhealthy
+        | Failure::CircuitOpen(_)
+        | Failure::UpstreamFull
+        | Failure::RouteBusy
         | Failure::QueueFull
         | Failure::QueueTimeout
         | Failure::ListenerFull
@@ -94,29 +109,43 @@ pub fn encode(
     }
 }
 
-/// Answers `failure`, with a line of text that says what was wrong.
+/// Answers `failure`, with a line of text that says what was wrong. `attempts`: how often the request was sent upstream,
+/// if the client is to know.
 pub fn encode_failure(
     out: &mut Vec<u8>,
     failure: Failure,
     date: &[u8],
     keep: bool,
     request: Option<&RequestHead>,
+    attempts: Option<u32>,
 ) {
     let status = status(failure);
     let body = format!("{} {}: {failure}\n", status.as_u16(), status.canonical_reason().unwrap_or(""));
-    let retry = status == StatusCode::SERVICE_UNAVAILABLE;
-    let fields: &[(&str, &str)] = if retry { &[("Retry-After", RETRY_AFTER_SECONDS)] } else { &[] };
-    let answer = Answer { status, fields, content_type: "text/plain; charset=utf-8", body: body.as_bytes() };
+    let seconds = match failure {
+        Failure::CircuitOpen(seconds) => seconds,
+        Failure::RateLimited { retry_after_s } => retry_after_s,
+        _ => RETRY_AFTER_SECONDS,
+    };
+    let seconds = seconds.to_string();
+    let later = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS);
+    let retry = later.then_some(("Retry-After", &*seconds));
+    let mut digits = itoa::Buffer::new();
+    let attempts = attempts.map(|attempts| digits.format(attempts).to_owned());
+    let told = attempts.as_deref().map(|attempts| (ATTEMPTS, attempts));
+    let fields: Vec<_> = retry.into_iter().chain(told).collect();
+    let answer =
+        Answer { status, fields: &fields, content_type: "text/plain; charset=utf-8", body: body.as_bytes() };
     encode(out, &answer, date, keep, request);
 }
 
 /// Writes what `out` holds to the client, within its write timeout, and notes it in `progress`.
 pub async fn send(
     client: &Client,
-    out: Vec<u8>,
+    mut out: Vec<u8>,
     status: StatusCode,
     progress: &mut Progress,
 ) -> Result<Vec<u8>, Failure> {
+    ids::sign(client, &mut out);
     let length = out.len() as u64;
     let out = client.write(out).await?;
     progress.status = status.as_u16();

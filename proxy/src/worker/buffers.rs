@@ -1,12 +1,12 @@
 //! Buffers that go out to a connection while it works and come back when it rests. One set per worker.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use bytes::BytesMut;
 
 use crate::{
     http::Spare,
-    limits::{BODY_BUFFER_BYTES, READ_BUFFER_BYTES},
+    limits::{BODY_BUFFER_BYTES, READ_BUFFER_BYTES, RETRY_BUFFERS_BYTES_MAX},
 };
 
 /// Read buffers kept at most: beyond it memory goes back to the allocator.
@@ -25,6 +25,8 @@ pub struct Buffers {
     large: RefCell<Vec<BytesMut>>,
     write: RefCell<Vec<Vec<u8>>>,
     spare: RefCell<Vec<Spare>>,
+    /// Bytes of request bodies that are kept to be sent again.
+    held: Cell<usize>,
 }
 
 impl Buffers {
@@ -71,6 +73,21 @@ impl Buffers {
         if buf.capacity() <= KEPT_BYTES_MAX && kept.len() < KEPT_SMALL_MAX {
             kept.push(buf);
         }
+    }
+
+    /// Notes that so many bytes more of request bodies are kept. False: there are too many already.
+    pub fn hold(&self, bytes: usize) -> bool {
+        let held = self.held.get() + bytes;
+        let fits = held <= RETRY_BUFFERS_BYTES_MAX;
+        if fits {
+            self.held.set(held);
+        }
+        fits
+    }
+
+    /// Notes that so many of them are kept no more.
+    pub fn release(&self, bytes: usize) {
+        self.held.set(self.held.get().saturating_sub(bytes));
     }
 
     /// Room for the lines of a head.

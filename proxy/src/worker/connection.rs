@@ -1,15 +1,17 @@
 //! One client's connection: wait for a request, serve it, again. While it waits it holds a socket, a timer slot and
 //! nothing else; what serving needs is boxed for as long as requests keep coming.
 
-use std::{rc::Rc, sync::Arc, time::Duration};
+use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::{Buf, BytesMut};
 
 use super::{
     Worker, answer,
-    deadline::{Rest, Timer},
+    deadline::{Patience, Rest, Timer},
     doors::Door,
-    exchange,
+    exchange, header, limited,
+    pace::Paces,
+    peer::{Asked, Ends},
     relay::Piece,
     socket::{Socket, WriteError},
 };
@@ -36,22 +38,41 @@ pub struct Client {
     pub timer: Timer,
     /// What its listener asks of it, as of `revision`.
     pub listener: Arc<Listener>,
-    /// Its address, without port.
+    /// Its address, without port, as text.
     pub peer: Box<str>,
+    /// Both ends of its connection.
+    pub ends: Ends,
+    /// What has been found out about the request that it is served, where its listener asks for that.
+    pub asked: Option<Box<Asked>>,
     /// Its worker.
     pub worker: Rc<Worker>,
+    /// The most that the body of its request may be, in bytes.
+    pub body_bytes_max: Cell<Option<u64>>,
+    /// Whether it is fast enough, where it has to be.
+    pub paces: Option<Box<Paces>>,
     door: Rc<Door>,
     revision: u64,
 }
 
 impl Client {
     /// A client that has just come by `door`.
-    pub fn new(worker: &Rc<Worker>, socket: Socket, door: Rc<Door>, peer: String) -> Client {
+    pub fn new(
+        worker: &Rc<Worker>,
+        socket: Socket,
+        door: Rc<Door>,
+        peer: Option<std::net::SocketAddr>,
+    ) -> Client {
+        let listener = door.listener();
+        let ends = Ends::new(peer, &listener);
         Client {
             socket,
             timer: worker.deadlines.timer_at(door.number),
-            listener: door.listener(),
-            peer: peer.into(),
+            body_bytes_max: Cell::new(listener.request_body_bytes),
+            paces: Paces::of(&listener),
+            listener,
+            peer: ends.text(),
+            ends,
+            asked: None,
             worker: Rc::clone(worker),
             revision: worker.doors.revision(),
             door,
@@ -64,6 +85,10 @@ impl Client {
         if self.revision != revision {
             self.revision = revision;
             self.listener = self.door.listener();
+            if self.listener.limits.has_rates() != self.paces.is_some() {
+                self.paces = Paces::of(&self.listener);
+            }
+            self.ends.judge(&self.listener.provenance.trusted_proxies);
         }
     }
 
@@ -74,8 +99,7 @@ impl Client {
 
     /// Writes all of `out`.
     pub async fn write<B: monoio::buf::IoBuf>(&self, out: B) -> Result<B, Failure> {
-        let wait = self.listener.response_write_timeout;
-        self.socket.write_all(&self.timer, wait, out).await.map_err(|error| match error {
+        self.socket.write_all(&self.timer, self.reads(), out).await.map_err(|error| match error {
             WriteError::Closed => Failure::ClientGone,
             WriteError::Slow => self.late(Failure::ClientSlow(ClientWait::ResponseWrite)),
         })
@@ -98,7 +122,7 @@ impl Client {
         } else if self.timer.cap_passed() {
             Failure::RequestTimeout
         } else {
-            failure
+            self.paces.as_ref().map_or(failure, |paces| paces.say(failure))
         }
     }
 
@@ -110,18 +134,24 @@ impl Client {
         Ok(())
     }
 
-    /// Reads more of the client's bytes into `buf`; 0 is its end.
-    pub async fn read(&self, buf: &mut BytesMut, wait: Duration, kind: ClientWait) -> Result<usize, Failure> {
-        match self.timer.within(wait, self.socket.read(buf)).await {
-            Ok(Ok(read)) => Ok(read),
+    /// Reads more of its request's body into `buf`; 0 is its end.
+    async fn read_body(&self, buf: &mut BytesMut) -> Result<usize, Failure> {
+        match self.timer.within(self.sends(), self.socket.read(buf)).await {
+            Ok(Ok(read)) => {
+                self.sends().moved(read);
+                Ok(read)
+            }
             Ok(Err(_)) => Err(Failure::ClientGone),
-            Err(_) => Err(self.late(Failure::ClientSlow(kind))),
+            Err(_) => Err(self.late(Failure::ClientSlow(ClientWait::RequestBody))),
         }
     }
 }
 
 /// Serves a connection until it ends.
 pub async fn serve(client: &mut Client) {
+    if !header::pass(client).await {
+        return;
+    }
     let mut rest = Rest::First;
     loop {
         let mut wait = client.listener.keep_alive_timeout;
@@ -136,6 +166,7 @@ pub async fn serve(client: &mut Client) {
         if !Box::pin(busy(client)).await {
             return;
         }
+        client.asked = None;
     }
 }
 
@@ -215,7 +246,8 @@ async fn request_head(client: &Client, buf: &mut BytesMut) -> Result<Option<Requ
     let listener = &client.listener;
     let spare = client.worker.buffers.take_spare();
     let at_once = RequestHead::at_once(buf, listener.request_head_bytes, listener.request_fields, spare);
-    if at_once.is_some() {
+    if let Some(head) = &at_once {
+        limited::target(client, head)?;
         return Ok(at_once);
     }
     if let Some(head) = try_head(client, &mut scan, buf)? {
@@ -252,7 +284,10 @@ fn try_head(
     match scan.advance(buf, bytes_max).map_err(Failure::Head)? {
         Scan::Partial => Ok(None),
         Scan::Complete { start, end } => {
-            RequestHead::parse(buf, start, end, fields_max, Spare::default()).map(Some).map_err(Failure::Head)
+            let head = RequestHead::parse(buf, start, end, fields_max, Spare::default());
+            let head = head.map_err(Failure::Head)?;
+            limited::target(client, &head)?;
+            Ok(Some(head))
         }
     }
 }
@@ -272,7 +307,7 @@ async fn refuse(client: &Client, failure: Failure, started: std::time::Instant, 
     let silent = failure.is_silent();
     if !silent {
         let mut out = worker.buffers.take_write();
-        answer::encode_failure(&mut out, failure, &worker.date(), false, None);
+        answer::encode_failure(&mut out, failure, &worker.date(), false, None, None);
         written = out.len() as u64;
         if client.write(out).await.is_ok() {
             status = answer::status(failure).as_u16();
@@ -296,6 +331,7 @@ async fn refuse(client: &Client, failure: Failure, started: std::time::Instant, 
         attempts: 0,
         phases: Phases { total_us, overhead_us: total_us, ..Phases::default() },
         rules: None,
+        ids: None,
     });
     if !silent {
         linger(client).await;
@@ -339,8 +375,7 @@ pub async fn drain(
             return Ok(());
         }
         make_room(buf, READ_BUFFER_BYTES / 2);
-        let wait = client.listener.request_body_idle_timeout;
-        if client.read(buf, wait, ClientWait::RequestBody).await? == 0 {
+        if client.read_body(buf).await? == 0 {
             return Err(Failure::ClientGone);
         }
     }

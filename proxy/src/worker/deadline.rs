@@ -47,6 +47,29 @@ pub enum Rest {
     Next,
 }
 
+/// How long a wait may be. A `Duration` is the plain case.
+pub trait Patience {
+    /// The wait begins: this long. `None`: there was too much waiting already.
+    fn begin(&self) -> Option<Duration>;
+
+    /// That time is over: so much more, or none.
+    fn more(&self) -> Option<Duration> {
+        None
+    }
+
+    /// It has ended by what was waited for.
+    fn end(&self) {}
+
+    /// So many bytes have moved, after a wait or without one.
+    fn moved(&self, _bytes: usize) {}
+}
+
+impl Patience for Duration {
+    fn begin(&self) -> Option<Duration> {
+        Some(*self)
+    }
+}
+
 /// The wait was longer than it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Elapsed;
@@ -70,6 +93,11 @@ impl Deadlines {
             *place = door;
         }
         Timer { deadlines: Rc::clone(self), slot, cap: Cell::new(NEVER) }
+    }
+
+    /// How long it has been counting, to a tick.
+    pub fn uptime(&self) -> Duration {
+        TICK * self.now.get()
     }
 
     /// One tick has passed (or `ticks` of them, when the loop was busy): wakes every slot that is due.
@@ -157,18 +185,24 @@ impl Timer {
         }
     }
 
+    /// What is left of the bound set by `cap`, or up to a tick less. `None`: there is none.
+    pub fn left(&self) -> Option<Duration> {
+        let cap = self.cap.get();
+        (cap != NEVER).then(|| TICK * cap.saturating_sub(self.deadlines.now.get()).saturating_sub(1))
+    }
+
     /// Whether the bound set by `cap` has passed.
     pub fn cap_passed(&self) -> bool {
         self.cap.get() <= self.deadlines.now.get()
     }
 
     /// Runs `future` for at most `wait`.
-    pub fn within<F: Future>(&self, wait: Duration, future: F) -> Within<'_, F> {
+    pub fn within<P: Patience, F: Future>(&self, wait: P, future: F) -> Within<'_, P, F> {
         self.rest_within(Rest::Busy, wait, future)
     }
 
     /// As `within`, for a wait that may be ended before.
-    pub fn rest_within<F: Future>(&self, rest: Rest, wait: Duration, future: F) -> Within<'_, F> {
+    pub fn rest_within<P: Patience, F: Future>(&self, rest: Rest, wait: P, future: F) -> Within<'_, P, F> {
         Within { timer: self, wait, rest, armed: false, future }
     }
 
@@ -203,9 +237,9 @@ impl Timer {
 pin_project_lite::pin_project! {
     /// A future with a deadline. Written out, not an `async fn`, which would hold the inner future twice: futures of
     /// connections are what a worker's caches are full of.
-    pub struct Within<'a, F> {
+    pub struct Within<'a, P, F> {
         timer: &'a Timer,
-        wait: Duration,
+        wait: P,
         rest: Rest,
         armed: bool,
         #[pin]
@@ -213,7 +247,7 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<F: Future> Future for Within<'_, F> {
+impl<P: Patience, F: Future> Future for Within<'_, P, F> {
     type Output = Result<F::Output, Elapsed>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -221,11 +255,17 @@ impl<F: Future> Future for Within<'_, F> {
         let output = this.future.poll(cx);
         if !*this.armed && output.is_pending() {
             // What is done at once never arms anything.
+            let Some(wait) = this.wait.begin() else { return Poll::Ready(Err(Elapsed)) };
             *this.armed = true;
-            this.timer.arm(*this.wait, *this.rest);
+            this.timer.arm(wait, *this.rest);
         } else if *this.armed && output.is_pending() && this.timer.fired() {
-            this.timer.disarm();
-            return Poll::Ready(Err(Elapsed));
+            match this.wait.more() {
+                Some(more) if !this.timer.cap_passed() => this.timer.arm(more, *this.rest),
+                _ => {
+                    this.timer.disarm();
+                    return Poll::Ready(Err(Elapsed));
+                }
+            }
         }
         match output {
             Poll::Pending => {
@@ -235,6 +275,7 @@ impl<F: Future> Future for Within<'_, F> {
             Poll::Ready(output) => {
                 if *this.armed {
                     this.timer.disarm();
+                    this.wait.end();
                 }
                 Poll::Ready(Ok(output))
             }

@@ -9,12 +9,16 @@ use super::{
     body::BodyReader,
     connection::{Client, drain, linger},
     forward::{self, Forward, Reply},
-    local,
+    ids::{self, Ids},
+    limited::{self, Held},
+    local, overload, peer,
+    pool::UnderWay,
     rules::{self, Said},
 };
 use crate::{
     error::Failure,
     http::RequestHead,
+    limit::Standing,
     limits::DRAIN_BODY_BYTES_MAX,
     observe::{Counters, Outcome, Phases, Termination},
     route::{
@@ -27,6 +31,8 @@ use crate::{
 
 /// What is known of an exchange so far: filled in on the way, read once at its end.
 pub struct Progress {
+    /// When its first byte was read.
+    pub started: Instant,
     /// The endpoint that was tried last.
     pub endpoint: Option<Rc<str>>,
     /// The status that the client was sent; 0: none yet.
@@ -37,16 +43,22 @@ pub struct Progress {
     pub response_bytes: u64,
     /// How often the request was sent upstream.
     pub attempts: u32,
+    /// The client is told of them.
+    pub tells_attempts: bool,
     /// Times of the phases; the total is filled in at the end.
     pub phases: Phases,
     /// Time spent waiting for client and upstream, in microseconds.
     pub waited_us: u64,
     /// What rules have said.
     pub said: Said,
+    /// How it stands with the rate limit of its route, if that has one.
+    pub standing: Option<Standing>,
     /// How it ended, when not by a failure.
     pub termination: Termination,
     /// A response without a length is on its way to the client: only a reset tells that it was cut short.
     pub until_close: bool,
+    /// A line that the response's head gets besides: which brings the client back to this endpoint.
+    pub set_cookie: Option<Rc<[u8]>>,
 }
 
 impl Progress {
@@ -62,6 +74,9 @@ struct Chosen<'t> {
     rules: Option<&'t Rules>,
     route: Option<&'t Route>,
     upstream: Option<&'t Upstream>,
+    held: Held<'t>,
+    /// Among the upstream's exchanges.
+    under_way: Option<UnderWay<'t>>,
 }
 
 /// Keeps the gauge of exchanges right and the record complete, however one ends.
@@ -88,21 +103,30 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
     let worker = Rc::clone(&client.worker);
     let adopted = worker.table();
     client.adopt();
+    peer::begin(client, head);
     let (client, counters) = (&*client, worker.counters());
     counters.requests_active.inc();
     let mut active = Active { counters, client, head, started, recorded: false };
     let mut reader = BodyReader::new(head.body);
+    client.body_bytes_max.set(client.listener.request_body_bytes);
+    if let Some(paces) = &client.paces {
+        paces.begin(head.expects_continue);
+    }
     let mut progress = Progress {
+        started,
         endpoint: None,
         status: 0,
         request_bytes: head.raw.len() as u64,
         response_bytes: 0,
         attempts: 0,
+        tells_attempts: false,
         phases: Phases::default(),
         waited_us: 0,
         said: Said::default(),
+        standing: None,
         termination: Termination::Ok,
         until_close: false,
+        set_cookie: None,
     };
     let mut chosen = Chosen { rules: adopted.table.rules.as_deref(), ..Chosen::default() };
     let result = run(client, buf, head, &adopted, &mut reader, (&mut progress, &mut chosen)).await;
@@ -119,11 +143,12 @@ pub async fn exchange(client: &mut Client, buf: &mut BytesMut, head: &RequestHea
         }
         Ok(false) => (After::Close, progress.termination),
         Err(failure) => {
-            let after = Box::pin(fail(client, buf, head, &reader, &mut progress, failure)).await;
+            let at = (chosen.route, &mut progress);
+            let after = Box::pin(fail(client, buf, head, &reader, at, failure)).await;
             (after, failure.termination())
         }
     };
-    record(client, head, &chosen, &mut progress, termination, started);
+    record(client, head, chosen, &mut progress, termination);
     active.recorded = true;
     drop(active);
     match after {
@@ -150,7 +175,7 @@ enum After {
 }
 
 async fn run<'t>(
-    client: &Client,
+    client: &'t Client,
     buf: &mut BytesMut,
     head: &RequestHead,
     adopted: &'t Adopted,
@@ -158,7 +183,7 @@ async fn run<'t>(
     (progress, chosen): (&mut Progress, &mut Chosen<'t>),
 ) -> Result<Reply, Failure> {
     #[cfg(debug_assertions)]
-    crate::worker::injected_fault(head);
+    crate::worker::injected_fault(head, false);
     if let Some(rules) = &adopted.table.rules
         && let Some(end) = rules::ask(client, head, rules, progress)
     {
@@ -177,6 +202,9 @@ async fn run<'t>(
     let selected = select(adopted, head).ok_or(Failure::NoRoute)?;
     let route = selected.route;
     chosen.route = Some(route);
+    limited::admit(client, head, route, reader, (progress, &mut chosen.held))?;
+    #[cfg(debug_assertions)]
+    crate::worker::injected_fault(head, true);
     let place = match &route.action {
         Action::Upstream(place) => *place,
         Action::Split(split) => client.worker.splits.pick(route.id, split),
@@ -198,12 +226,16 @@ async fn run<'t>(
             return Box::pin(local::respond(client, buf, head, reader, progress, how)).await.map(Reply::sent);
         }
     };
+    overload::admit(client, head, route.priority)?;
     let pool = adopted.pool(place).ok_or(Failure::NoEndpoints)?;
     let upstream = adopted.table.upstream(place).ok_or(Failure::NoEndpoints)?;
     chosen.upstream = Some(upstream);
-    let timeouts = &upstream.timeouts;
-    let forward = Forward { client, head, route, prefix_len: selected.prefix_len, pool, timeouts };
-    forward::forward(&forward, buf, reader, progress).await
+    chosen.under_way = Some(pool.flow().begin(progress.started));
+    let forward = Forward::new(client, head, selected, pool, upstream);
+    let permit = pool.admit(upstream.breaker.as_ref())?;
+    let result = forward::forward(&forward, buf, reader, progress).await;
+    permit.ended(result.as_ref().map(drop).map_err(|failure| *failure), progress.status);
+    result
 }
 
 fn select<'a>(adopted: &'a Adopted, head: &RequestHead) -> Option<Selected<'a>> {
@@ -234,7 +266,7 @@ async fn fail(
     buf: &BytesMut,
     head: &RequestHead,
     reader: &BodyReader,
-    progress: &mut Progress,
+    (route, progress): (Option<&Route>, &mut Progress),
     failure: Failure,
 ) -> After {
     if progress.status != 0 || failure.is_silent() {
@@ -249,7 +281,9 @@ async fn fail(
     let refused = matches!(failure, Failure::Body(_) | Failure::BodyTooLarge | Failure::ClientSlow(_));
     let keep = !refused && keeps_open(client, head, reader, buf);
     let mut out = worker.buffers.take_write();
-    answer::encode_failure(&mut out, failure, &worker.date(), keep, Some(head));
+    let attempts = progress.tells_attempts.then_some(progress.attempts);
+    answer::encode_failure(&mut out, failure, &worker.date(), keep, Some(head), attempts);
+    limited::put_fields(&mut out, route, progress);
     let Ok(out) = answer::send(client, out, answer::status(failure), progress).await else {
         return After::Close;
     };
@@ -260,24 +294,28 @@ async fn fail(
 fn record(
     client: &Client,
     head: &RequestHead,
-    chosen: &Chosen<'_>,
+    chosen: Chosen<'_>,
     progress: &mut Progress,
     termination: Termination,
-    started: Instant,
 ) {
     let worker = &client.worker;
-    let total_us = worker.now().duration_since(started).as_micros() as u64;
+    let now = worker.now();
+    if let Some(under_way) = chosen.under_way {
+        under_way.end(now);
+    }
+    let total_us = now.duration_since(progress.started).as_micros() as u64;
     let phases = &mut progress.phases;
     phases.total_us = total_us;
     let waits = phases.queue_us + phases.connect_us + phases.first_byte_us + progress.waited_us;
     phases.overhead_us = total_us.saturating_sub(waits);
     let noted = chosen.rules.map(|rules| rules::noted(rules, &progress.said, head));
+    let ids = ids::of(client).map(Ids::logged);
     worker.record(&Outcome {
         listener: &client.listener.name,
         route: chosen.route.map(|route| (route.id, &route.name)),
         upstream: chosen.upstream.map(|upstream| &*upstream.name),
         endpoint: progress.endpoint.as_deref(),
-        client: &client.peer,
+        client: peer::text(client, head),
         method: head.method.as_str(),
         host: head.authority(),
         path: head.path(),
@@ -289,6 +327,7 @@ fn record(
         attempts: progress.attempts,
         phases: progress.phases,
         rules: noted.as_ref(),
+        ids: ids.as_ref(),
     });
 }
 
@@ -313,5 +352,6 @@ fn record_fault(client: &Client, head: &RequestHead, started: Instant) {
         attempts: 0,
         phases: Phases { total_us, ..Phases::default() },
         rules: None,
+        ids: None,
     });
 }

@@ -18,8 +18,9 @@ use super::{
     caught::caught,
     connection::{self, Client},
     deadline::{Rest, Timer},
+    descriptors::{self, Wanted},
     doors::Door,
-    socket::{Socket, peer_text},
+    socket::Socket,
 };
 use crate::{
     error::Failure,
@@ -75,13 +76,15 @@ pub fn register(bound: &Bound) -> io::Result<Registered> {
 struct Seat {
     worker: Rc<Worker>,
     taken: Rc<Cell<u32>>,
+    /// The place of its client's seat, where clients are counted.
+    client: Option<u32>,
 }
 
 impl Seat {
     fn take(worker: &Rc<Worker>, taken: &Rc<Cell<u32>>) -> Seat {
         taken.set(taken.get() + 1);
         worker.connections.set(worker.connections.get() + 1);
-        Seat { worker: Rc::clone(worker), taken: Rc::clone(taken) }
+        Seat { worker: Rc::clone(worker), taken: Rc::clone(taken), client: None }
     }
 }
 
@@ -89,6 +92,9 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.taken.set(self.taken.get() - 1);
         self.worker.connections.set(self.worker.connections.get() - 1);
+        if let Some(place) = self.client {
+            self.worker.limiter.leave(place);
+        }
     }
 }
 
@@ -107,14 +113,13 @@ pub fn start(worker: &Rc<Worker>, door: Rc<Door>, registered: Registered) {
 /// What came of one round of accepting.
 struct Round {
     taken: usize,
-    /// Somebody waits who can't be taken now.
-    stuck: bool,
+    /// Somebody waits who can't be taken now, and is to be tried again after this.
+    stuck: Option<Duration>,
 }
 
 async fn accept(worker: &Rc<Worker>, door: &Rc<Door>, registered: Registered) {
     let Registered { raw, polled, last_wait } = registered;
     let timer = worker.deadlines.timer_at(door.number);
-    let mut complained = None;
     // Taken since the last SYN. A queue holds no more than this, so a socket that goes on getting clients, because its
     // filter has no effect, does not keep the loop.
     let mut last_taken = 0;
@@ -122,9 +127,9 @@ async fn accept(worker: &Rc<Worker>, door: &Rc<Door>, registered: Registered) {
     loop {
         // At the end, whoever waits is taken without another wait.
         if !(full && door.is_leaving()) {
-            wait_for_client(worker, door, (&timer, &polled), &mut complained).await;
+            wait_for_client(worker, door, (&timer, &polled)).await;
         }
-        let Round { taken, stuck } = take_clients(worker, door, raw, &mut complained);
+        let Round { taken, stuck } = take_clients(worker, door, raw);
         full = taken == ACCEPT_BATCH;
         let waited = |left| worker.now().duration_since(left) >= last_wait;
         let ending = worker.draining() || door.left().is_some_and(waited);
@@ -139,11 +144,11 @@ async fn accept(worker: &Rc<Worker>, door: &Rc<Door>, registered: Registered) {
             return;
         }
         // Of a door that is given up, the control thread closes the socket, when all workers have taken who had come.
-        if door.is_forgotten() || (ending && all && !stuck) {
+        if door.is_forgotten() || (ending && all && stuck.is_none()) {
             return;
         }
-        if stuck {
-            monoio::time::sleep(ACCEPT_PAUSE).await;
+        if let Some(pause) = stuck {
+            monoio::time::sleep(pause).await;
         } else if full || taken == 0 {
             // More may wait, or nobody: another worker that shares the socket was faster, or has ended it and this one
             // has not heard of it yet. The poll says so at once, but other tasks run first.
@@ -157,29 +162,23 @@ async fn wait_for_client(
     worker: &Rc<Worker>,
     door: &Door,
     (timer, polled): (&Timer, &monoio::net::TcpListener),
-    complained: &mut Option<std::time::Instant>,
 ) {
     if door.is_leaving() {
         return monoio::time::sleep(TICK).await;
     }
     if let Ok(Err(error)) = timer.rest_within(Rest::Next, FOR_EVER, polled.readable(false)).await {
         // Without a pause this loop would spin. It asks the socket itself meanwhile.
-        complain(worker, &door.listener(), &error, complained);
+        complain(worker, &door.listener(), &error);
         monoio::time::sleep(ACCEPT_PAUSE).await;
     }
 }
 
 /// Takes those who wait, at most so many that others have their turn.
-fn take_clients(
-    worker: &Rc<Worker>,
-    door: &Rc<Door>,
-    raw: RawFd,
-    complained: &mut Option<std::time::Instant>,
-) -> Round {
+fn take_clients(worker: &Rc<Worker>, door: &Rc<Door>, raw: RawFd) -> Round {
     let mut taken = 0;
     let stuck = loop {
         if taken == ACCEPT_BATCH {
-            break false;
+            break None;
         }
         match accept_one(raw, worker.epoll) {
             Ok((fd, peer)) => {
@@ -187,14 +186,16 @@ fn take_clients(
                 welcome(worker, door, (fd, peer));
             }
             Err(error) => match error.raw_os_error() {
-                Some(libc::EAGAIN) => break false,
+                Some(libc::EAGAIN) => break None,
                 // The client left while it waited, or its network failed: the next one may be fine.
                 // Asked for a descriptor first, the kernel does not say that nobody is there to take it.
-                Some(libc::EMFILE | libc::ENFILE) if !somebody_waits(raw) => break false,
+                Some(libc::EMFILE | libc::ENFILE) if !somebody_waits(raw) => break None,
                 Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO | libc::EPERM | libc::ENETDOWN) => {}
                 _ => {
-                    complain(worker, &door.listener(), &error, complained);
-                    break true;
+                    complain(worker, &door.listener(), &error);
+                    let room =
+                        descriptors::are_short(&error) && descriptors::make_room(worker, Wanted::Client);
+                    break Some(if room { TICK } else { ACCEPT_PAUSE });
                 }
             },
         }
@@ -221,36 +222,46 @@ fn somebody_waits(listener: i32) -> bool {
     unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
 }
 
-fn complain(worker: &Worker, listener: &Listener, error: &io::Error, last: &mut Option<std::time::Instant>) {
+fn complain(worker: &Worker, listener: &Listener, error: &io::Error) {
     worker.counters().accept_errors.inc();
-    let now = worker.now();
-    if last.is_none_or(|last| now.duration_since(last) > Duration::from_secs(1)) {
-        *last = Some(now);
+    if descriptors::may_say(worker.now()) {
         tracing::warn!(listener = %listener.name, %error, "can't accept; trying again every 100 ms");
     }
 }
 
 fn welcome(worker: &Rc<Worker>, door: &Rc<Door>, (fd, peer): (OwnedFd, socket2::SockAddr)) {
-    let peer = peer_text(&peer);
+    let peer = peer.as_socket();
+    let address = peer.map(|peer| peer.ip());
     let Ok(socket) = Socket::from_ready_fd(fd) else { return };
     let setup = &worker.setup;
     // What is asked of the client from its first byte on is what the newest table says.
     let _ = worker.table();
-    let most = share(door.listener().max_connections, setup.workers as u32, setup.index as u32);
-    if door.taken.get() >= most {
-        worker.counters().connections_refused.inc();
-        if door.turned_away.get() < TURNED_AWAY_MAX {
-            let seat = Seat::take(worker, &door.turned_away);
-            let client = Client::new(worker, socket, Rc::clone(door), peer);
-            monoio::spawn(async move {
-                turn_away(&client).await;
-                drop(seat);
-            });
+    let listener = door.listener();
+    let most = share(listener.max_connections, setup.workers as u32, setup.index as u32);
+    let counters = worker.counters();
+    let admitted = if door.taken.get() >= most {
+        counters.connections_refused.inc();
+        Err(Failure::ListenerFull)
+    } else {
+        worker.seat_connection(&listener, address).inspect_err(|_| counters.connections_refused_client.inc())
+    };
+    let place = match admitted {
+        Ok(place) => place,
+        Err(failure) => {
+            if door.turned_away.get() < TURNED_AWAY_MAX {
+                let seat = Seat::take(worker, &door.turned_away);
+                let client = Client::new(worker, socket, Rc::clone(door), peer);
+                monoio::spawn(async move {
+                    turn_away(&client, failure).await;
+                    drop(seat);
+                });
+            }
+            return;
         }
-        return;
-    }
-    worker.counters().connections_accepted.inc();
-    let seat = Seat::take(worker, &door.taken);
+    };
+    counters.connections_accepted.inc();
+    let mut seat = Seat::take(worker, &door.taken);
+    seat.client = place;
     let mut client = Client::new(worker, socket, Rc::clone(door), peer);
     monoio::spawn(async move {
         if caught(connection::serve(&mut client)).await.is_err() {
@@ -260,13 +271,13 @@ fn welcome(worker: &Rc<Worker>, door: &Rc<Door>, (fd, peer): (OwnedFd, socket2::
     });
 }
 
-/// Tells a client that there is no room, once it has said something, and closes.
-async fn turn_away(client: &Client) {
+/// Tells a client why there is no room for it, once it has said something, and closes.
+async fn turn_away(client: &Client, failure: Failure) {
     let mut buf = BytesMut::with_capacity(1024);
     let heard = client.timer.rest_within(Rest::Brief, TURN_AWAY, client.socket.read(&mut buf)).await;
     if matches!(heard, Ok(Ok(1..))) {
         let mut out = Vec::new();
-        answer::encode_failure(&mut out, Failure::ListenerFull, &client.worker.date(), false, None);
+        answer::encode_failure(&mut out, failure, &client.worker.date(), false, None, None);
         if client.socket.try_write(&out).is_ok() {
             connection::linger(client).await;
         }

@@ -8,6 +8,7 @@ use super::{
     body::BodyReader,
     connection::{Client, drain},
     exchange::{Progress, keeps_open},
+    limited,
 };
 use crate::{
     error::Failure,
@@ -28,7 +29,7 @@ pub async fn redirect(
     let mut fields = vec![("Location", location.as_str())];
     extra_fields(route, &mut fields);
     let answer = Answer { status: redirect.status, fields: &fields, content_type: "", body: b"" };
-    local(client, buf, head, reader, progress, &answer).await
+    local(client, buf, head, reader, (Some(route), progress), &answer).await
 }
 
 /// Answers with what a rule denies a request with.
@@ -46,7 +47,7 @@ pub async fn deny(
         content_type: &respond.content_type,
         body: &respond.body,
     };
-    local(client, buf, head, reader, progress, &answer).await
+    local(client, buf, head, reader, (None, progress), &answer).await
 }
 
 /// Answers with what a route responds.
@@ -66,7 +67,7 @@ pub async fn respond(
         content_type: &respond.content_type,
         body: &respond.body,
     };
-    local(client, buf, head, reader, progress, &answer).await
+    local(client, buf, head, reader, (Some(route), progress), &answer).await
 }
 
 /// The fields that a route sets on responses go on those of its own as well.
@@ -92,7 +93,7 @@ pub async fn last_hop(
     if head.method != Method::TRACE {
         let fields = [("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE")];
         let answer = Answer { status: StatusCode::NO_CONTENT, fields: &fields, content_type: "", body: b"" };
-        return local(client, buf, head, reader, progress, &answer).await;
+        return local(client, buf, head, reader, (None, progress), &answer).await;
     }
     let mut echo = Vec::new();
     for line in head.raw.split_inclusive(|byte| *byte == b'\n') {
@@ -106,7 +107,7 @@ pub async fn last_hop(
         }
     }
     let answer = Answer { status: StatusCode::OK, fields: &[], content_type: "message/http", body: &echo };
-    local(client, buf, head, reader, progress, &answer).await
+    local(client, buf, head, reader, (None, progress), &answer).await
 }
 
 /// Sends a response of our own and reads past the request's body.
@@ -115,13 +116,14 @@ pub async fn local(
     buf: &mut BytesMut,
     head: &RequestHead,
     reader: &mut BodyReader,
-    progress: &mut Progress,
+    (route, progress): (Option<&Route>, &mut Progress),
     answer: &Answer<'_>,
 ) -> Result<bool, Failure> {
     let worker = &client.worker;
     let keep = keeps_open(client, head, reader, buf);
     let mut out = worker.buffers.take_write();
     answer::encode(&mut out, answer, &worker.date(), keep, Some(head));
+    limited::put_fields(&mut out, route, progress);
     let out = answer::send(client, out, answer.status, progress).await?;
     worker.buffers.give_write(out);
     if keep {

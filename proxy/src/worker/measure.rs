@@ -19,7 +19,7 @@ use super::{
     runtime::{Chosen, Loop},
     socket::Socket,
 };
-use crate::{control::publish::Published, observe::Board, route::RouteTable};
+use crate::{control::publish::Published, limit::Shared, observe::Board, route::RouteTable};
 
 /// A worker that does what it is told and nothing by itself.
 pub struct Bench {
@@ -45,6 +45,7 @@ impl Bench {
             published: Published::new(table),
             orders: Arc::new(Orders::new(1)),
             handover: Arc::default(),
+            limits: Arc::new(Shared::new(1)),
             slot: Board::new(1).slot(0),
         };
         let worker = Worker::new(setup, None);
@@ -92,7 +93,8 @@ impl Bench {
             let listener = adopted.table.listeners.first().cloned();
             let listener = listener.ok_or_else(|| io::Error::other("the table has no listener"))?;
             let socket = Socket::from_fd(fd, worker.epoll)?;
-            let mut client = Client::new(worker, socket, Door::new(0, listener), "127.0.0.1".to_owned());
+            let peer = Some(([127, 0, 0, 1], 50_000).into());
+            let mut client = Client::new(worker, socket, Door::new(0, listener), peer);
             monoio::spawn(async move { connection::serve(&mut client).await });
             Ok(())
         })

@@ -17,15 +17,22 @@ mod buffers;
 mod caught;
 mod connection;
 mod deadline;
+mod descriptors;
 mod doors;
 mod exchange;
 mod forward;
 mod handover;
+mod header;
+mod ids;
+mod limited;
 mod listener;
 mod local;
 #[doc(hidden)]
 pub mod measure;
 mod orders;
+mod overload;
+mod pace;
+mod peer;
 mod pool;
 mod relay;
 mod response;
@@ -49,12 +56,15 @@ use self::{
     buffers::Buffers,
     deadline::Deadlines,
     doors::Doors,
+    forward::Hedges,
     listener::Registered,
+    overload::Load,
     pool::Bell,
     splice::Pipes,
 };
 use crate::{
     control::publish::Published,
+    limit::Shared,
     limits::TICK,
     observe::{AccessLogHandle, Counters, Outcome, Recorder, Slot},
 };
@@ -81,6 +91,8 @@ pub struct Setup {
     pub orders: Arc<Orders>,
     /// What it accepts from.
     pub handover: Arc<Handover>,
+    /// By what all workers hold limits together.
+    pub limits: Arc<Shared>,
     /// Where it counts.
     pub slot: Arc<Slot>,
 }
@@ -95,9 +107,13 @@ pub struct Worker {
     pipes: Pipes,
     recorder: RefCell<Recorder>,
     rules: rules::Memory,
+    limiter: limited::Limiter,
+    load: Load,
+    dice: ids::Dice,
     adopted: RefCell<Rc<Adopted>>,
     pools: RefCell<Pools>,
     splits: Splits,
+    hedges: Hedges,
     /// Routes have come or gone since the record was last freed of those that are gone.
     routes_changed: Cell<bool>,
     bell: Arc<Bell>,
@@ -119,17 +135,22 @@ impl Worker {
         let bell = Arc::default();
         let mut pools = Pools::new(&bell, setup.index as u32, setup.workers as u32);
         let adopted = pools.adopt(setup.published.load(), None);
+        let limiter = limited::Limiter::new(&setup.limits, setup.index, setup.workers);
         let worker = Worker {
             epoll: setup.epoll,
             setup,
+            limiter,
             deadlines: Rc::default(),
             buffers: Buffers::default(),
             pipes: Pipes::default(),
             recorder: RefCell::new(recorder),
             rules: rules::Memory::default(),
+            load: Load::default(),
+            dice: ids::Dice::default(),
             adopted: RefCell::new(Rc::new(adopted)),
             pools: RefCell::new(pools),
             splits: Splits::default(),
+            hedges: Hedges::default(),
             // What a worker before this one has left may be of routes that are gone.
             routes_changed: Cell::new(true),
             bell,
@@ -227,18 +248,24 @@ impl Worker {
         let mut last = Instant::now();
         let mut expired = last;
         loop {
+            let armed = Instant::now();
             monoio::time::sleep(TICK).await;
             let now = Instant::now();
+            let waited = now.duration_since(armed);
             let passed = now.duration_since(last);
             let ticks = (passed.as_nanos() / TICK.as_nanos()).max(1) as u32;
             last += TICK * ticks;
             // Before the order to drain is heard, so that a socket that has just come is drained as well.
             doors::keep(&self);
-            self.tick(ticks, passed.saturating_sub(TICK));
+            self.tick(ticks, waited.saturating_sub(TICK));
+            self.watch_load(waited, now);
             if now.duration_since(expired) >= EXPIRE_EVERY {
                 expired = now;
                 let counters = self.counters();
-                self.pools.borrow().iter().for_each(|pool| pool.expire(counters, now));
+                for pool in self.pools.borrow().iter() {
+                    pool.expire(counters, now);
+                    pool.flow().turn(now);
+                }
                 if self.rested.take() > 0 {
                     give_memory_back();
                 }
@@ -255,6 +282,7 @@ impl Worker {
         let last = self.tick_time.replace(Instant::now());
         self.pools.borrow().iter().for_each(|pool| pool.watch(last));
         self.deadlines.advance(ticks);
+        self.limiter.tick(self.tick_time.get(), self.counters());
         let order = self.setup.orders.heard();
         if order > self.order.get() {
             self.order.set(order);
@@ -272,7 +300,7 @@ impl Worker {
         self.gauges();
         let mut recorder = self.recorder.borrow_mut();
         recorder.note_lag(late);
-        recorder.tick();
+        recorder.tick(|| self.adopted.borrow().flows(self.now()));
     }
 
     /// Gives up what is recorded of routes that the table no longer has.
@@ -280,6 +308,7 @@ impl Worker {
         if self.routes_changed.get() {
             let adopted = Rc::clone(&self.adopted.borrow());
             let done = self.recorder.borrow_mut().keep_routes(|id| adopted.table.has_route(id));
+            self.hedges.keep(|id| adopted.table.has_route(id));
             self.routes_changed.set(!done);
         }
     }
@@ -335,16 +364,17 @@ async fn keep_pools(worker: Rc<Worker>) {
 }
 
 /// Debug builds only: what tests of a panic need. `X-Ringlane-Fault: connection` ends a connection by a panic,
-/// `worker` its whole thread.
+/// `worker` its whole thread; `admitted` is `connection`, once the request holds all that limits gave it.
 #[cfg(debug_assertions)]
 #[expect(clippy::panic, reason = "that is its purpose")]
-fn injected_fault(head: &crate::http::RequestHead) {
+fn injected_fault(head: &crate::http::RequestHead, admitted: bool) {
     if std::env::var_os("RINGLANE_FAULTS").is_none() {
         return;
     }
     match head.headers().get("x-ringlane-fault").map(http::HeaderValue::as_bytes) {
-        Some(b"connection") => panic!("a fault that a test asked for"),
-        Some(b"worker") => {
+        Some(b"connection") if !admitted => panic!("a fault that a test asked for"),
+        Some(b"admitted") if admitted => panic!("a fault that a test asked for"),
+        Some(b"worker") if !admitted => {
             monoio::spawn(async { panic!("a fault that a test asked for") });
         }
         _ => {}

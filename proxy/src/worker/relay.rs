@@ -182,7 +182,7 @@ async fn splice_down(
         from: upstream,
         from_idle: timeouts.response_body_idle,
         to: &client.socket,
-        to_idle: client.listener.response_write_timeout,
+        to_idle: client.reads(),
         timer: &client.timer,
     };
     let mut waited_us = 0;

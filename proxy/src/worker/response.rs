@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// After this long without a response the client is watched for leaving.
-const WATCH_AFTER: Duration = Duration::from_millis(40);
+pub const WATCH_AFTER: Duration = Duration::from_millis(40);
 
 /// Reads heads until the final one; interim ones are passed on. `bytes` then holds, from the offset returned on, what
 /// has been read of the body; before it is room to write the client's head into (`HEADROOM_BYTES` at least).
@@ -35,7 +35,7 @@ pub async fn final_head(
     let worker = &this.client.worker;
     let mut watching = false;
     let mut at = HEADROOM_BYTES;
-    let full = this.timeouts.response_head;
+    let full = this.head_wait.get();
     // The clock is read again only when a head did not come at once.
     let left = || match upload.map_or(Some(sent), Upload::ended) {
         Some(since) => full.saturating_sub(worker.now().duration_since(since)),

@@ -7,7 +7,7 @@ use std::{
 
 use http::HeaderName;
 
-use super::{connection::Client, exchange::Progress};
+use super::{connection::Client, exchange::Progress, peer};
 use crate::{
     http::RequestHead,
     observe::{Noted, RequestFields},
@@ -63,7 +63,7 @@ pub fn ask<'r>(
 ) -> Option<&'r End> {
     let worker = &client.worker;
     let request = Request {
-        client: if rules.look_at_clients() { client.peer.parse().ok() } else { None },
+        client: if rules.look_at_clients() { peer::address(client, head) } else { None },
         method: &head.method,
         host: head.host(),
         path: head.path(),

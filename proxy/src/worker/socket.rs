@@ -24,7 +24,7 @@ use monoio::{buf::IoBuf, io::AsyncWriteRent, net::TcpStream};
 use socket2::SockRef;
 
 use super::{
-    deadline::{Elapsed, Timer},
+    deadline::{Elapsed, Patience, Timer},
     watch::{Taken, Watch},
 };
 use crate::upstream::Address;
@@ -150,6 +150,13 @@ impl Socket {
         !self.watch.is_idle()
     }
 
+    /// Gives back what was read and belongs to whoever reads next. Only between two reads.
+    pub fn unread(&self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.watch.put(bytes);
+        }
+    }
+
     /// Waits until something can be written, without writing it.
     pub async fn writable(&self) -> io::Result<()> {
         // SAFETY: as in `poll_readable`: only the descriptor is read.
@@ -241,7 +248,12 @@ impl Socket {
 
     /// Writes all of `buf` through the ring and gives it back, waiting at most `wait` for each part to go out. After an
     /// error some bytes may be out: the connection is of no more use.
-    pub async fn write_all<B: IoBuf>(&self, timer: &Timer, wait: Duration, buf: B) -> Result<B, WriteError> {
+    pub async fn write_all<P: Patience + Copy, B: IoBuf>(
+        &self,
+        timer: &Timer,
+        wait: P,
+        buf: B,
+    ) -> Result<B, WriteError> {
         let total = buf.bytes_init();
         // Written, nothing would look like a peer that takes nothing.
         if total == 0 {
@@ -250,9 +262,15 @@ impl Socket {
         // SAFETY: one write at a time runs on a socket (its owner awaits it); see `poll_readable` for reads.
         let stream = unsafe { &mut *self.stream.get() };
         match timer.within(wait, stream.write(buf)).await {
-            Ok((Ok(done), buf)) if done == total => Ok(buf),
+            Ok((Ok(done), buf)) if done == total => {
+                wait.moved(done);
+                Ok(buf)
+            }
             // Boxed, as is everything that few requests need: a future is as large as the largest of its branches.
-            Ok((Ok(done @ 1..), buf)) => Box::pin(self.write_rest(timer, wait, buf, done)).await,
+            Ok((Ok(done @ 1..), buf)) => {
+                wait.moved(done);
+                Box::pin(self.write_rest(timer, wait, buf, done)).await
+            }
             Ok((Err(error), buf)) if error.kind() == io::ErrorKind::WouldBlock => {
                 Box::pin(self.write_rest(timer, wait, buf, 0)).await
             }
@@ -261,10 +279,10 @@ impl Socket {
         }
     }
 
-    async fn write_rest<B: IoBuf>(
+    async fn write_rest<P: Patience + Copy, B: IoBuf>(
         &self,
         timer: &Timer,
-        wait: Duration,
+        wait: P,
         mut buf: B,
         mut done: usize,
     ) -> Result<B, WriteError> {
@@ -276,6 +294,7 @@ impl Socket {
                 Ok((Ok(written @ 1..), slice)) => {
                     buf = slice.into_inner();
                     done += written;
+                    wait.moved(written);
                 }
                 // The ring does not wait either while a body passes the other way (`unblocked`).
                 Ok((Err(error), slice)) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -309,6 +328,14 @@ impl Socket {
             }
         }
         Ok(buf)
+    }
+
+    /// Bytes that were written and have not reached the peer's kernel yet; 0 where that can't be told.
+    pub fn unsent(&self) -> u64 {
+        let mut count: libc::c_int = 0;
+        // SAFETY: a system call on a descriptor of ours, which writes one integer.
+        let told = unsafe { libc::ioctl(self.fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+        if told == 0 { u64::try_from(count).unwrap_or(0) } else { 0 }
     }
 
     /// Sends what fits without waiting: for last words to a peer that is being turned away.
@@ -353,9 +380,4 @@ impl Drop for Socket {
     fn drop(&mut self) {
         note_held(self.fd().as_raw_fd(), false);
     }
-}
-
-/// The address of a peer, as text for logs and `X-Forwarded-For`; on a unix socket `unknown`, the word of RFC 7239.
-pub fn peer_text(address: &socket2::SockAddr) -> String {
-    address.as_socket().map_or_else(|| "unknown".to_owned(), |socket| socket.ip().to_canonical().to_string())
 }

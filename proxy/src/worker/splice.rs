@@ -6,10 +6,15 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
     task::Poll,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use super::{body::BodyReader, connection::Client, deadline::Timer, socket::Socket};
+use super::{
+    body::BodyReader,
+    connection::Client,
+    deadline::{Patience, Timer},
+    socket::Socket,
+};
 use crate::{
     error::Failure,
     limits::{SPLICE_BYTES_MIN, SPLICE_PIPE_BYTES, SPLICE_PIPES_MAX},
@@ -105,25 +110,25 @@ pub enum Broken {
 }
 
 /// From where to where, and how long either may take to do something.
-pub struct Way<'a> {
+pub struct Way<'a, F, T> {
     /// Who sends.
     pub from: &'a Socket,
     /// How long it may send nothing.
-    pub from_idle: Duration,
+    pub from_idle: F,
     /// Who receives.
     pub to: &'a Socket,
     /// How long it may take nothing.
-    pub to_idle: Duration,
+    pub to_idle: T,
     /// The slot of both waits.
     pub timer: &'a Timer,
 }
 
 /// Passes the rest of `body` on, a pipe's fill at a time, and tells `note` of each. Leaves what is left to be copied where
 /// the system does not splice.
-pub async fn pass_all(
+pub async fn pass_all<F: Patience + Copy, T: Patience + Copy>(
     client: &Client,
     loan: Loan<'_>,
-    way: &Way<'_>,
+    way: &Way<'_, F, T>,
     body: &mut BodyReader,
     waited_us: &mut u64,
     mut note: impl FnMut(u64, &BodyReader),
@@ -157,7 +162,12 @@ async fn yield_now() {
 
 /// Passes on what is there, at most `left` bytes and at most a pipe's fill, waiting for the first of them. Gives how
 /// many these were; `waited_us` grows by the time spent waiting.
-async fn pass(loan: &Loan<'_>, way: &Way<'_>, left: u64, waited_us: &mut u64) -> Result<u64, Stuck> {
+async fn pass<F: Patience + Copy, T: Patience + Copy>(
+    loan: &Loan<'_>,
+    way: &Way<'_, F, T>,
+    left: u64,
+    waited_us: &mut u64,
+) -> Result<u64, Stuck> {
     let Some(pipe) = &loan.pipe else { return Err(Stuck::Refused) };
     let most = usize::try_from(left).unwrap_or(usize::MAX).min(SPLICE_PIPE_BYTES);
     let taken = loop {
@@ -176,10 +186,14 @@ async fn pass(loan: &Loan<'_>, way: &Way<'_>, left: u64, waited_us: &mut u64) ->
         }
     };
     way.from.note_unread();
+    way.from_idle.moved(taken);
     let mut inside = taken;
     while inside > 0 {
         match splice(&pipe.out, way.to, inside) {
-            Ok(passed @ 1..) => inside = inside.saturating_sub(passed),
+            Ok(passed @ 1..) => {
+                inside = inside.saturating_sub(passed);
+                way.to_idle.moved(passed);
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 let ready = timed(way.timer.within(way.to_idle, way.to.writable()), waited_us).await;
                 ready.map_err(|_| Stuck::ReceiverSlow)?.map_err(|_| Stuck::ReceiverGone)?;

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
@@ -13,16 +13,17 @@ use bytes::BytesMut;
 use super::{
     body::{BodyReader, Framing},
     connection::{Client, make_room},
+    deadline::Patience,
+    forward::Kept,
     relay::{room, splices},
     socket::{Socket, WriteError},
-    splice::{self, Broken, Loan, Stuck, Way},
+    splice::{self, Broken, Loan, Stuck},
 };
 use crate::{
     error::Failure,
     http::{BodyLength, RequestHead},
     limits::DRAIN_BODY_BYTES_MAX,
     observe::{ClientWait, UpstreamWait},
-    upstream::UpstreamTimeouts,
 };
 
 /// How a request's body is framed on its way upstream.
@@ -110,9 +111,25 @@ pub fn take_request(
     passed: u64,
 ) -> Result<u64, Failure> {
     let passed = passed + reader.take(buf, out, framing).map_err(Failure::Body)?;
-    match client.listener.request_body_bytes {
+    match client.body_bytes_max.get() {
         Some(max) if passed > max => Err(Failure::BodyTooLarge),
         _ => Ok(passed),
+    }
+}
+
+/// How the rest of a request's body goes upstream.
+pub struct Way<'a> {
+    /// How it is framed.
+    pub framing: Framing,
+    /// How long the upstream may take none of it.
+    pub wait: Duration,
+    /// Where it is kept, to be sent again.
+    pub kept: Option<&'a Kept<'a>>,
+}
+
+fn keep(kept: Option<&Kept<'_>>, bytes: &[u8], passed: u64, reader: &BodyReader) {
+    if let Some(kept) = kept {
+        kept.keep(bytes, passed, reader.remaining());
     }
 }
 
@@ -122,17 +139,20 @@ pub async fn upload(
     buf: &mut BytesMut,
     reader: &mut BodyReader,
     upstream: &Socket,
-    (framing, timeouts): (Framing, &UpstreamTimeouts),
+    how: &Way<'_>,
     state: &Upload,
     received: &Cell<u64>,
 ) -> Result<bool, Failure> {
     let worker = &client.worker;
+    let &Way { framing, wait, kept } = how;
     let mut out = worker.buffers.take_write();
     let mut passed = state.passed;
     if splices(buf, reader, framing)
+        // What passes inside the kernel can't be sent again.
+        && kept.is_none_or(|kept| !kept.has_room(reader.remaining()))
         && !client.socket.is_watched()
         && let Some(loan) = worker.pipes.take(reader.remaining().unwrap_or(0))
-        && !Box::pin(splice_up(client, upstream, reader, loan, timeouts, (state, received))).await?
+        && !Box::pin(splice_up(client, upstream, reader, loan, how, (state, received))).await?
     {
         return Ok(false);
     }
@@ -141,18 +161,18 @@ pub async fn upload(
     }
     while !reader.is_done() {
         make_room(buf, room(reader, passed));
-        let idle = client.listener.request_body_idle_timeout;
-        let read = match state.timer.within(idle, client.socket.read(buf)).await {
+        let read = match state.timer.within(client.sends(), client.socket.read(buf)).await {
             Ok(Ok(read @ 1..)) => read,
             Ok(_) => return Err(Failure::ClientGone),
             Err(_) => return Err(client.late(Failure::ClientSlow(ClientWait::RequestBody))),
         };
         received.set(received.get() + read as u64);
+        client.sends().moved(read);
         let wrote = if framing == Framing::Plain && reader.plain(buf.len()) == Some(buf.len()) {
             reader.advance(buf.len());
             passed += buf.len() as u64;
             worker.counters().upstream_bytes_out.add(buf.len() as u64);
-            let wait = timeouts.response_head;
+            keep(kept, buf, passed, reader);
             upstream.write_all(&state.timer, wait, std::mem::take(buf)).await.map(|mut back| {
                 back.clear();
                 *buf = back;
@@ -161,10 +181,10 @@ pub async fn upload(
             out.clear();
             passed = take_request(client, reader, buf, &mut out, framing, passed)?;
             worker.counters().upstream_bytes_out.add(out.len() as u64);
+            keep(kept, &out, passed, reader);
             if out.is_empty() {
                 Ok(())
             } else {
-                let wait = timeouts.response_head;
                 upstream.write_all(&state.timer, wait, std::mem::take(&mut out)).await.map(|back| out = back)
             }
         };
@@ -186,17 +206,20 @@ async fn splice_up(
     upstream: &Socket,
     reader: &mut BodyReader,
     loan: Loan<'_>,
-    timeouts: &UpstreamTimeouts,
+    how: &Way<'_>,
     (state, received): (&Upload, &Cell<u64>),
 ) -> Result<bool, Failure> {
     let worker = &client.worker;
     let _from = client.socket.unblocked(worker.epoll).map_err(|_| Failure::ClientGone)?;
     let Ok(_to) = upstream.unblocked(worker.epoll) else { return Ok(false) };
-    let way = Way {
+    if let Some(kept) = how.kept {
+        kept.lose();
+    }
+    let way = splice::Way {
         from: &client.socket,
-        from_idle: client.listener.request_body_idle_timeout,
+        from_idle: client.sends(),
         to: upstream,
-        to_idle: timeouts.response_head,
+        to_idle: how.wait,
         timer: &state.timer,
     };
     let note = |passed, reader: &BodyReader| {

@@ -92,6 +92,10 @@ impl Watch {
             }
             let mut buf = std::mem::take(&mut inbox.buf);
             buf.clear();
+            if buf.capacity() > WATCH_BYTES {
+                // What was put back was longer than what is ever brought.
+                buf = Vec::new();
+            }
             let stream = Rc::clone(stream);
             if only_wait {
                 begin(&mut future, async move {
@@ -145,6 +149,15 @@ impl Watch {
             true => None,
         };
         Taken::Bytes { count, more }
+    }
+
+    /// Puts bytes before everything that has not been read yet. Not while it is armed.
+    pub fn put(&self, bytes: &[u8]) {
+        debug_assert!(!self.armed.get());
+        let mut inbox = self.inbox.borrow_mut();
+        let unread = inbox.buf.get(inbox.taken..).unwrap_or_default();
+        inbox.buf = [bytes, unread].concat();
+        inbox.taken = 0;
     }
 
     /// An error that the next read is to meet.

@@ -3,8 +3,9 @@
 use std::{fs, time::Duration};
 
 use crate::harness::{
-    Client, Confine, Driver, Origin, Proxy, Setup, eventually,
+    Client, Confine, Driver, Gate, Origin, Proxy, Setup, Wire, eventually,
     replies::{GET, OK},
+    wait::becomes,
 };
 
 /// A proxy that may have so many files open, and answers by itself.
@@ -46,17 +47,33 @@ fn fill(proxy: &Proxy) -> Vec<Client> {
     clients
 }
 
+/// A connection to the admin listener, which needs a descriptor as well: made while there are some.
+struct Admin(Client);
+
+impl Admin {
+    #[track_caller]
+    fn of(proxy: &Proxy) -> Admin {
+        let mut admin = Admin(Client::connect(&proxy.admin_address()));
+        // An answer says that it has been accepted.
+        assert_eq!(admin.metric("ringlane_workers"), 1);
+        admin
+    }
+
+    /// A series, as it is written.
+    #[track_caller]
+    fn metric(&mut self, series: &str) -> u64 {
+        self.0.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+        let text = self.0.read_response().expect(200).text();
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{series} ")));
+        line.unwrap_or_else(|| panic!("no {series}")).parse().unwrap()
+    }
+}
+
 both_drivers! {
     fn a_client_waits_for_a_descriptor_and_gets_it(driver) {
         let proxy = with_files(driver, FILES);
-        // A connection to the admin listener needs one as well, so it is there before.
-        let mut admin = Client::connect(&proxy.admin_address());
-        let mut errors = || {
-            admin.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
-            let text = admin.read_response().expect(200).text();
-            let line = text.lines().find_map(|line| line.strip_prefix("ringlane_accept_errors_total "));
-            line.unwrap().parse::<u64>().unwrap()
-        };
+        let mut admin = Admin::of(&proxy);
+        let mut errors = || admin.metric("ringlane_accept_errors_total");
         assert_eq!(errors(), 0);
         let mut clients = fill(&proxy);
         // The last one is in use and nobody waits: that is no failure.
@@ -80,7 +97,7 @@ both_drivers! {
         assert!(complaints < 20, "{complaints}");
     }
 
-    fn an_upstream_that_can_not_be_connected_to_is_502(driver) {
+    fn an_upstream_that_can_not_be_connected_to_is_503(driver) {
         let origin = Origin::replies(&[OK]);
         let launch = Proxy::launch(driver).confined(Confine::OpenFiles(FILES));
         let proxy = launch.start(&Setup::to(&origin).upstream("pool.max_idle = 0").toml());
@@ -90,12 +107,68 @@ both_drivers! {
         let mut idle: Vec<_> = (0..FILES).map(|_| proxy.connect()).collect();
         eventually("all are taken", || free_files(&proxy) == 0);
         first.send(GET);
-        first.read_response().expect(502);
+        assert_eq!(first.read_response().expect(503).field("retry-after"), Some("1"));
         // With the descriptors back, so is the service.
         idle.clear();
         eventually("freed", || free_files(&proxy) > 8);
         first.send(GET);
         first.read_response().expect(200);
+        assert_eq!(proxy.metric("ringlane_descriptor_shortages_total", "wanted_for=\"upstream\""), 1);
+        assert_eq!(proxy.metric("ringlane_requests_refused_total", "reason=\"no_descriptor\""), 1);
+    }
+}
+
+both_drivers! {
+    /// Connections that nobody has needed for a second make room for who waits.
+    fn idle_upstream_connections_are_given_up_for_a_client(driver) {
+        let gate = Gate::new();
+        let held = gate.clone();
+        let origin = Origin::serve(move |mut wire: Wire| {
+            while wire.try_read_request().is_some() {
+                held.wait();
+                if !wire.try_send(OK) {
+                    return;
+                }
+            }
+        });
+        let launch = Proxy::launch(driver).confined(Confine::OpenFiles(FILES));
+        let proxy = launch.start(&Setup::to(&origin).toml());
+        let mut admin = Admin::of(&proxy);
+        let mut busy: Vec<_> = (0..12).map(|_| proxy.asking(GET)).collect();
+        eventually("each has a connection upstream", || origin.connections() == 12);
+        gate.open();
+        busy.iter_mut().for_each(|client| drop(client.read_response().expect(200)));
+        let mut clients: Vec<_> = (0..FILES).map(|_| proxy.connect()).collect();
+        let mut dropped = || admin.metric("ringlane_upstream_idle_dropped_total{reason=\"descriptor_needed\"}");
+        eventually("some are given up", || dropped() > 0);
+        becomes("all of them", &12, dropped);
+        assert!(admin.metric("ringlane_descriptor_shortages_total{wanted_for=\"client\"}") > 0);
+        // Who is in is served as soon as there is a descriptor for it.
+        clients.truncate(8);
+        eventually("freed", || free_files(&proxy) > 8);
+        busy[0].send(GET);
+        busy[0].read_response().expect(200);
+    }
+
+    /// A request that is in waits for a connection of others, rather than fail.
+    fn a_request_waits_for_a_connection_where_none_can_be_opened(driver) {
+        let origin = Origin::manual();
+        let launch = Proxy::launch(driver).confined(Confine::OpenFiles(FILES));
+        let proxy = launch.start(&Setup::to(&origin).toml());
+        let mut admin = Admin::of(&proxy);
+        let mut second = proxy.connect();
+        let (mut first, mut upstream) = proxy.under_way(&origin, GET);
+        let _idle: Vec<_> = (0..FILES).map(|_| proxy.connect()).collect();
+        eventually("all are taken", || free_files(&proxy) == 0);
+        second.send(GET);
+        becomes("one waits", &1, || admin.metric("ringlane_queue_length"));
+        assert_eq!(admin.metric("ringlane_descriptor_shortages_total{wanted_for=\"upstream\"}"), 1);
+        upstream.send(OK);
+        first.read_response().expect(200);
+        upstream.read_request();
+        upstream.send(OK);
+        second.read_response().expect(200);
+        assert_eq!(origin.connections(), 1);
     }
 }
 

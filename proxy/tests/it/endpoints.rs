@@ -30,7 +30,7 @@ fn weighted(origins: &[Origin], weights: &[u32]) -> String {
         .map(|(origin, weight)| format!("{{ address = {:?}, weight = {weight} }}", origin.address()));
     format!(
         "[[listeners]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\n\
-         [[upstreams]]\nname = \"app\"\nendpoints = [{}]\n\
+         [[upstreams]]\nname = \"app\"\nbalance = \"round_robin\"\nendpoints = [{}]\n\
          [[routes]]\nname = \"app\"\nupstream = \"app\"\n",
         each.collect::<Vec<_>>().join(", ")
     )
@@ -41,7 +41,7 @@ both_drivers! {
         let origins = named(3);
         let addresses: Vec<_> = origins.iter().map(Origin::address).collect();
         let endpoints: Vec<_> = addresses.iter().map(String::as_str).collect();
-        let proxy = Setup::to_endpoints(&endpoints).start(driver);
+        let proxy = Setup::to_endpoints(&endpoints).upstream("balance = \"round_robin\"").start(driver);
         assert_eq!(turns(&proxy, 9), "abcabcabc");
         // Over all clients, not for each anew.
         assert_eq!(turns(&proxy, 1), "a");

@@ -7,11 +7,13 @@ use crate::harness::{
     replies::{GET, OK, SWITCH, UPGRADE, ok},
 };
 
-/// Has the proxy drain, and waits until it refuses connections.
+/// Has the proxy drain, and waits until its worker has heard of it, which closes who is idle.
 #[track_caller]
 fn drain(proxy: &Proxy) {
+    let mut idle = proxy.connect();
     proxy.signal(libc::SIGTERM);
     proxy.await_log("draining: ");
+    idle.expect_eof();
 }
 
 /// Fails unless the process ends well, with these figures in its last line.

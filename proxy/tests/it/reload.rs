@@ -14,7 +14,7 @@ fn to(origin: &Origin, more: &str) -> String {
 
 /// Puts `toml` in place of the proxy's config, below what the proxy was started with, and has it loaded.
 #[track_caller]
-fn reload(proxy: &Proxy, toml: &str) {
+pub fn reload(proxy: &Proxy, toml: &str) {
     // Workers have the one in force, so that each adopts each.
     let (workers, tables) =
         (proxy.metric("ringlane_workers", ""), proxy.metric("ringlane_config_generation", ""));
@@ -28,7 +28,7 @@ fn reload(proxy: &Proxy, toml: &str) {
 
 /// Waits until the n-th good config is in force with every worker.
 #[track_caller]
-fn await_adopted(proxy: &Proxy, reloads: u64, workers: u64) {
+pub fn await_adopted(proxy: &Proxy, reloads: u64, workers: u64) {
     proxy.await_metric("ringlane_config_reloads_total", "result=\"ok\"", reloads);
     proxy.await_metric("ringlane_table_adoptions_total", "", (reloads + 1) * workers);
 }

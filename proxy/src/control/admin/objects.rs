@@ -1,5 +1,7 @@
 //! Routes, upstreams and endpoints, one at a time and listed.
 
+use std::{collections::HashMap, sync::Arc};
+
 use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, Uri},
@@ -23,17 +25,27 @@ pub(super) fn list(kind: Kind) -> MethodRouter<AdminState> {
     get(move |State(state): State<AdminState>, uri: Uri| async move {
         parameters(&uri, &[], &[])?;
         let all = state.live(|live| live.desired.all(kind));
-        let body = state.off_loop(move || listed(kind, &all)).await?;
+        let health = state.health.clone();
+        let body = state.off_loop(move || match kind {
+            Kind::Upstream => listed(kind, &all, Some(&health.all_shown())),
+            Kind::Route => listed(kind, &all, None),
+        });
+        let body = body.await?;
         Ok::<_, Problem>(answer::bytes(StatusCode::OK, body))
     })
 }
 
-fn listed(kind: Kind, all: &[Listed]) -> Vec<u8> {
+/// `health`: by name, where there is any.
+fn listed(kind: Kind, all: &[Listed], health: Option<&HashMap<Arc<str>, Json>>) -> Vec<u8> {
     let one = |it: &Listed| {
         let object = it.object();
         let (name, value) = (it.name(), mask::masked(object.shown));
         let (owner, etag) = (object.owner.word(), answer::etag_text(object.tag));
-        json!({ "name": name, "owner": owner, "etag": etag, "value": value })
+        let mut one = json!({ "name": name, "owner": owner, "etag": etag, "value": value });
+        if let Some(health) = health {
+            one["health"] = health.get(name).cloned().unwrap_or(Json::Null);
+        }
+        one
     };
     let all: Vec<Json> = all.iter().map(one).collect();
     format!("{}\n", json!({ kind.folder(): all })).into_bytes()

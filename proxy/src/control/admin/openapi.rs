@@ -6,7 +6,7 @@ mod operations;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::control::{raw::text, schema};
+use crate::control::{health::State, raw::text, schema};
 use operations::operations;
 
 /// The whole. `guarded`: a token is asked for.
@@ -165,6 +165,14 @@ fn schemas() -> Map<String, Json> {
                 object(&[("weight", weight())]), object(&[("drain", json!({ "type": "boolean" }))]),
             ] }),
         ),
+        ("EndpointState", endpoint_state()),
+        (
+            "UpstreamState",
+            object(&[
+                ("breaker", json!({ "anyOf": [breaker_state(), { "type": "null" }] })),
+                ("endpoints", json!({ "type": "array", "items": schema_of("EndpointState") })),
+            ]),
+        ),
         ("Etag", json!({ "type": "string", "pattern": "^\"[0-9a-f]{16}\"$" })),
         ("Owner", json!({ "type": "string", "enum": ["files", "api", "etcd"] })),
     ];
@@ -173,12 +181,17 @@ fn schemas() -> Map<String, Json> {
 }
 
 fn list(kind: &str) -> Json {
-    let one = object(&[
+    let mut keys = vec![
         ("name", name()),
         ("owner", schema_of("Owner")),
         ("etag", schema_of("Etag")),
         ("value", schema_of(kind)),
-    ]);
+    ];
+    if kind == "Upstream" {
+        // `null`: it is not in force yet.
+        keys.push(("health", json!({ "anyOf": [schema_of("UpstreamState"), { "type": "null" }] })));
+    }
+    let one = object(&keys);
     let key = if kind == "Route" { "routes" } else { "upstreams" };
     object(&[(key, json!({ "type": "array", "items": one }))])
 }
@@ -206,6 +219,26 @@ fn object(keys: &[(&str, Json)]) -> Json {
     let properties: Map<_, _> =
         keys.iter().map(|(key, schema)| ((*key).to_owned(), schema.clone())).collect();
     json!({ "type": "object", "properties": properties, "required": names, "additionalProperties": false })
+}
+
+fn endpoint_state() -> Json {
+    let words: Vec<_> = State::ALL.iter().map(|it| it.word()).collect();
+    object(&[
+        ("address", json!({ "type": "string" })),
+        ("weight", weight()),
+        ("share", weight()),
+        ("state", json!({ "type": "string", "enum": words })),
+        ("why", json!({ "type": "string" })),
+        ("since", json!({ "type": ["string", "null"] })),
+    ])
+}
+
+fn breaker_state() -> Json {
+    object(&[
+        ("state", json!({ "type": "string", "enum": ["closed", "open", "half_open"] })),
+        ("why", json!({ "type": "string" })),
+        ("since", json!({ "type": "string" })),
+    ])
 }
 
 fn weight() -> Json {

@@ -16,6 +16,7 @@ use crate::{
     control::{
         ask::Change,
         desired::Kind,
+        files::Found,
         live::{Attempt, Live},
     },
     observe::rfc3339,
@@ -121,7 +122,9 @@ pub(super) async fn roll_back(
 
 /// The answer has what is wrong with included files, of which the last good version stays.
 pub(super) async fn reload(State(state): State<AdminState>, asked: Asked) -> Result<Response, Problem> {
-    let (done, dry_run) = state.ask(Change::Reload, asked).await?;
+    let path = state.live(|live| live.path.clone());
+    let change = Change::Reload(Box::new(Found::settled(&path).await));
+    let (done, dry_run) = state.ask(change, asked).await?;
     let errors = state.live(|live| {
         let refused = live.desired.base().refused().flat_map(|it| it.refused.iter().cloned());
         refused.collect::<Vec<_>>()

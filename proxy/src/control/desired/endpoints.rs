@@ -153,6 +153,8 @@ impl Desired {
             return self.edit_endpoints(upstream, from, |endpoints| {
                 let endpoint = json!({ "address": target, "weight": weight });
                 match endpoints.iter_mut().find(|it| address_of(it) == target) {
+                    // What else it says of the endpoint stays.
+                    Some(Json::Object(there)) => _ = there.insert("weight".to_owned(), weight.into()),
                     Some(there) => *there = endpoint,
                     None => endpoints.push(endpoint),
                 }

@@ -24,6 +24,7 @@ use super::{
     base::{Base, Nothing},
     config::{Action, Config, Route, Upstream},
     error::ConfigError,
+    files::Found,
     validate::Outside,
 };
 pub use delta::Delta;
@@ -96,7 +97,7 @@ impl Desired {
     /// # Errors
     /// As [`super::config::load`].
     pub fn load(path: &Path) -> Result<Desired, Vec<ConfigError>> {
-        Ok(Desired::of(Base::load(path, None, &Nothing)?))
+        Ok(Desired::of(Base::load(Found::now(path), None, &Nothing)?))
     }
 
     /// What the text of one file asks for.
@@ -143,8 +144,8 @@ impl Desired {
     ///
     /// # Errors
     /// Every error.
-    pub fn reload(&mut self, path: &Path) -> Result<Vec<Delta>, Refused> {
-        let base = Base::load(path, Some(&self.base), &Others(self)).map_err(Refused::Invalid)?;
+    pub fn reload(&mut self, found: &Found) -> Result<Vec<Delta>, Refused> {
+        let base = Base::load(found.clone(), Some(&self.base), &Others(self)).map_err(Refused::Invalid)?;
         self.replace_base(base)
     }
 

@@ -115,10 +115,11 @@ impl Desired {
         from: &str,
     ) -> Result<Option<Delta>, Refused> {
         let before = self.routes.get(name).cloned();
+        let workers = self.base.config.runtime.workers as u64;
         let known = Known(self);
         let route = read::<RawRoute, Route>(json, from, |raw, written, findings| {
             let mut upstreams = Upstreams::new(std::iter::empty(), &known);
-            let route = routes::route(raw, written, &mut upstreams, findings)?;
+            let route = routes::route(raw, written, workers, &mut upstreams, findings)?;
             if let Some(twin) = self.base.twins.of(&route).or_else(|| self.twins.of(&route)) {
                 let place = if raw.r#match.given { raw.r#match.place } else { raw.place };
                 let message =

@@ -17,8 +17,10 @@ section! {
     pub(crate) struct EndpointTable {
         /// "HOST:PORT", "ADDRESS:PORT" or "unix:/PATH". Each address of a name is an endpoint of its own.
         address: Target, required, ENDPOINT;
-        /// Share of the requests, 0 to 1000. 0: none.
+        /// Share of the requests, 0 to 1000. 0: none but those of clients that `sticky` keeps there.
         weight: u64, default(1), count(0, 1000);
+        /// Asked only when no endpoint can be asked that is none.
+        backup: bool, default(false), Flag;
     }
 }
 
@@ -30,6 +32,7 @@ pub(crate) struct EndpointSpec;
 pub(crate) struct RawEndpoint {
     pub(crate) target: Option<Target>,
     pub(crate) weight: Option<u64>,
+    pub(crate) backup: Option<bool>,
     /// The address's place.
     pub(crate) place: Place,
 }
@@ -41,14 +44,17 @@ impl Spec for EndpointSpec {
         match node.value() {
             Value::Text(_) => {
                 let target = ENDPOINT.read(node, findings);
-                Some(RawEndpoint { target, weight: Some(1), place: node.place() })
+                Some(RawEndpoint { target, weight: Some(1), backup: Some(false), place: node.place() })
             }
             Value::Table(_) => {
                 let read = EndpointTable::read(node, findings)?;
                 let place = read.address.place;
-                Some(RawEndpoint { target: read.address.value, weight: read.weight.value, place })
+                let (weight, backup) = (read.weight.value, read.backup.value);
+                Some(RawEndpoint { target: read.address.value, weight, backup, place })
             }
-            _ => wrong_kind(node, "a string (\"HOST:PORT\") or a table { address, weight }", findings),
+            _ => {
+                wrong_kind(node, "a string (\"HOST:PORT\") or a table { address, weight, backup }", findings)
+            }
         }
     }
 
@@ -60,7 +66,7 @@ impl Spec for EndpointSpec {
     fn in_force(&self, node: Node<'_>) -> Json {
         match node.value() {
             Value::Table(_) => EndpointTable::in_force(node),
-            _ => json!({ "address": node.to_json(), "weight": 1 }),
+            _ => json!({ "address": node.to_json(), "weight": 1, "backup": false }),
         }
     }
 }

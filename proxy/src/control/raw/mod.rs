@@ -8,12 +8,18 @@
 //!                                                  \-> findings (what is wrong, where, what to do)
 //! ```
 
+pub(crate) mod balance;
 pub(crate) mod document;
 pub(crate) mod either;
 pub(crate) mod etcd;
 pub(crate) mod findings;
+pub(crate) mod health;
 pub(crate) mod json;
+pub(crate) mod limits;
+pub(crate) mod overload;
+pub(crate) mod provenance;
 pub(crate) mod quantity;
+pub(crate) mod retries;
 pub(crate) mod routes;
 pub(crate) mod rules;
 pub(crate) mod section;

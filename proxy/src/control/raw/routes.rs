@@ -4,13 +4,20 @@ use http::{HeaderName, HeaderValue, Method};
 
 use super::{
     either::{Numbers, SCHEME, ValueSpec},
+    limits::{RateLimit, UNDER_WAY_MAX},
+    overload::PRIORITY,
+    quantity::size,
+    retries::Hedge,
     section::{section, table},
-    spec::{Item, List, Map, MapEntry, OneOrMore, count},
+    spec::{Item, List, Map, MapEntry, OneOrMore, count, off_or},
     text::{
         ANY, HEADER_NAME, HEADER_VALUE, HOST, METHOD, NAME, NEW_HOST, NEW_PATH, PATH, PATH_PREFIX, PATH_REGEX,
     },
 };
-use crate::route::{host::HostPattern, path::PathPattern, predicate::ValuePattern};
+use crate::{
+    overload::Priority,
+    route::{host::HostPattern, path::PathPattern, predicate::ValuePattern},
+};
 
 /// Weight of one side of a split.
 const SPLIT_WEIGHT_MAX: u64 = 1_000_000;
@@ -36,6 +43,18 @@ section! {
         request_headers: HeaderEdits, optional, table::<HeaderEdits>();
         /// Changes to the header fields of the response that comes back.
         response_headers: HeaderEdits, optional, table::<HeaderEdits>();
+        /// A second try at another endpoint beside a first one that is slow. Absent: none.
+        hedge: Hedge, optional, table::<Hedge>();
+        /// How many requests it takes in a time; beyond it 429. Of the whole process. Absent: any number.
+        rate_limit: RateLimit, optional, table::<RateLimit>();
+        /// Requests under way at a time, over all workers, at least one for each; beyond it 503. "off": no limit.
+        max_requests: Option<u64>, default("off"), off_or(count(1, UNDER_WAY_MAX));
+        /// The same of each client; beyond it 429. "off": no limit.
+        max_requests_per_client: Option<u64>, default("off"), off_or(count(1, UNDER_WAY_MAX));
+        /// A request's body; beyond it 413. The listener's limit holds as well. "off": no limit.
+        request_body_bytes: Option<u64>, default("off"), off_or(size(0, 1 << 50));
+        /// When its requests are shed by an overloaded worker: "low" first, "high" last; see `[overload]`. Absent: "normal".
+        priority: Priority, optional, PRIORITY;
     }
 }
 

@@ -40,8 +40,8 @@ section! {
 section! {
     /// What a request must be: all of these.
     pub(crate) struct RuleMatch {
-        /// The other end of the socket is in one of these networks: "10.0.0.0/8", "2001:db8::/32", "192.0.2.1". A client
-        /// of a unix socket is in none, and what X-Forwarded-For says does not count.
+        /// The client is in one of these networks: "10.0.0.0/8", "2001:db8::/32", "192.0.2.1". It is the other end of the
+        /// socket, or whom its listener's proxy_protocol and client_address say. A client of a unix socket is in none.
         client: Vec<Item<Network>>, optional, List(NETWORK);
         /// One of these hosts: "example.com", or "*.example.com" for any name below it. Ports don't count.
         hosts: Vec<Item<HostPattern>>, optional, List(HOST);
@@ -89,7 +89,7 @@ section! {
 }
 
 /// Addresses that begin alike, or one of them.
-const NETWORK: Text<Network> = Text {
+pub(crate) const NETWORK: Text<Network> = Text {
     what: "an address or a network as \"10.0.0.0/8\"",
     pattern: r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$",
     parse: |text| Network::parse(text).map_err(Fault::from),

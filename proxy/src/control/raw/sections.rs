@@ -3,23 +3,34 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use http::HeaderName;
 use tracing::level_filters::LevelFilter;
 
 use super::{
+    balance::{Hash, Sticky},
     either::{AccessLogPath, EndpointSpec, RawEndpoint},
     etcd::Etcd,
+    health::{Breaker, Ejection, HealthChecks, WHEN_UNHEALTHY},
+    limits::UNDER_WAY_MAX,
+    overload::Overload,
+    provenance::{CLIENT_ADDRESS, PROXY_PROTOCOL, TRUSTED_PROXY, Trace},
     quantity::{size, time, time_from},
+    retries::Retries,
     routes::Route,
     rules::Rule,
     section::{section, table},
     spec::{Choice, Flag, Item, List, auto_or, count, off_or},
-    text::{ANY, FILE, LISTEN, NAME},
+    text::{ANY, FILE, HEADER_NAME, LISTEN, NAME},
 };
 use crate::{
     control::config::{AccessLog as AccessLogTarget, Driver, LogFormat},
     limits,
-    route::listener::Forwarded,
-    upstream::{Address, Balance},
+    proxy_protocol::Version,
+    route::{
+        listener::Forwarded,
+        provenance::{ClientAddress, ProxyProtocol, TrustedProxy},
+    },
+    upstream::{Address, Balance, health::WhenUnhealthy},
 };
 
 const CONNECTIONS_MAX: u64 = 10_000_000;
@@ -41,6 +52,8 @@ section! {
         shutdown: Shutdown, default({}), table::<Shutdown>();
         /// How changes are taken in while the process runs.
         control: Control, default({}), table::<Control>();
+        /// When workers turn requests away because they have more to do than they can.
+        overload: Overload, default({}), table::<Overload>();
         /// More files with upstreams and routes, read in the order of their names: paths from this file's folder
         /// on, with * and ?, as "routes.d/*.toml". One that is bad is reported and its last good version stays.
         include: Vec<Item<String>>, default([]), List(ANY);
@@ -142,10 +155,21 @@ section! {
         address: Address, required, LISTEN;
         /// Client connections open at a time, over all workers; beyond it 503 and close.
         max_connections: u64, default(100_000), count(1, CONNECTIONS_MAX);
-        /// What happens to X-Forwarded-* fields that a client sent: "replace" drops them (nobody is trusted), "append"
-        /// keeps them (every client of this listener is a trusted proxy).
-        forwarded: Forwarded, default("replace"),
-            Choice(&[("replace", Forwarded::Replace), ("append", Forwarded::Append)]);
+        /// Proxies whose word on the client is taken: "10.0.0.0/8", "2001:db8::1", or "unix" for all that connect by
+        /// a unix socket.
+        trusted_proxies: Vec<Item<TrustedProxy>>, default([]), List(TRUSTED_PROXY);
+        /// Where the client's address is taken from, for rules, limits and the access log: "connection", or by trusted
+        /// proxies "x-forwarded-for" or "forwarded", read from the right past trusted proxies.
+        client_address: ClientAddress, default("connection"), CLIENT_ADDRESS;
+        /// The PROXY protocol, versions 1 and 2. "accept": trusted proxies have to bring a header, others are clients of
+        /// their own. "require": everybody has to, and who is no trusted proxy is closed.
+        proxy_protocol: ProxyProtocol, default("off"), PROXY_PROTOCOL;
+        /// What happens to X-Forwarded-* fields that a client sent: "replace" drops them, "append" keeps those of trusted
+        /// proxies (without trusted_proxies: everybody's). "auto": "append" with trusted_proxies, else "replace".
+        forwarded: Option<Forwarded>, default("auto"),
+            Choice(&[("auto", None), ("replace", Some(Forwarded::Replace)), ("append", Some(Forwarded::Append))]);
+        /// Ids that go along with requests, upstream and into the access log.
+        trace: Trace, default({}), table::<Trace>();
         /// Bounds on what a request may be.
         limits: Limits, default({}), table::<Limits>();
         /// Bounds on how long a client may take.
@@ -163,6 +187,12 @@ section! {
         headers: u64, default(96), count(1, limits::HEAD_FIELDS_MAX as u64);
         /// A request's body; beyond it 413. "off": no limit.
         request_body_bytes: Option<u64>, default("off"), off_or(size(0, 1 << 50));
+        /// A request's target, as it was sent; beyond it 414. "off": no limit but request_head_bytes.
+        target_bytes: Option<u64>, default("off"), off_or(size(1, limits::REQUEST_HEAD_BYTES_MAX as u64));
+        /// Requests of one client under way at a time, over all workers; beyond it 429. "off": no limit.
+        requests_per_client: Option<u64>, default("off"), off_or(count(1, UNDER_WAY_MAX));
+        /// Connections of one client at a time, over all workers; beyond it 429 and close. "off": no limit.
+        connections_per_client: Option<u64>, default("off"), off_or(count(1, UNDER_WAY_MAX));
     }
 }
 
@@ -179,6 +209,11 @@ section! {
         tunnel_idle: Duration, default("1h"), time();
         /// Between two writes to a client that does not read; then close.
         response_write: Duration, default("60s"), time();
+        /// Bytes per second that a request's body has to come at, over each 5 s of waiting for it; else 408. "off": any.
+        request_body_rate_min: Option<u64>, default("off"), off_or(size(1, 1 << 40));
+        /// Bytes per second that a response has to be read at, over each 5 s of waiting for the client; else the
+        /// connection is cut. "off": any.
+        response_rate_min: Option<u64>, default("off"), off_or(size(1, 1 << 40));
     }
 }
 
@@ -187,16 +222,42 @@ section! {
     pub(crate) struct Upstream {
         /// Its name, which routes refer to; no two upstreams share one.
         name: String, required, NAME;
-        /// How requests are shared: "round_robin" in turn, by weight.
-        balance: Balance, default("round_robin"), Choice(&[("round_robin", Balance::RoundRobin)]);
-        /// `"HOST:PORT"`, `"ADDRESS:PORT"`, `"[ADDRESS]:PORT"`, `"unix:/PATH"`, or `{ address = "...", weight = 2 }`.
+        /// How requests are shared. "round_robin": in turn, by weight. "least_requests": the fewest under way.
+        /// "power_of_two": the better of two random ones, by requests under way; "peak_ewma": by latency times those. "hash":
+        /// by a key of the request. "random": at random, by weight. "auto": power_of_two from three endpoints on, else round_robin.
+        balance: Balance, default("auto"), Choice(&Balance::ALL);
+        /// What `balance = "hash"` goes by.
+        hash: Hash, default({}), table::<Hash>();
+        /// A cookie that brings a client back to its endpoint. Absent: there is none.
+        sticky: Sticky, optional, table::<Sticky>();
+        /// `"HOST:PORT"`, `"ADDRESS:PORT"`, `"[ADDRESS]:PORT"`, `"unix:/PATH"`, or
+        /// `{ address = "...", weight = 2, backup = true }`.
         endpoints: Vec<Item<RawEndpoint>>, required, List(EndpointSpec);
         /// How often names among the endpoints are looked up; a failed look-up keeps the last answer.
         dns_refresh: Duration, default("30s"), time_from(Duration::from_secs(1));
+        /// Sends a PROXY protocol header with the client's address first on each connection. Connections then serve one
+        /// request each.
+        proxy_protocol: Option<Version>, default("off"),
+            Choice(&[("off", None), ("v1", Some(Version::V1)), ("v2", Some(Version::V2))]);
         /// Bounds on connections.
         pool: Pool, default({}), table::<Pool>();
         /// Bounds on how long a server may take.
         timeouts: UpstreamTimeouts, default({}), table::<UpstreamTimeouts>();
+        /// Requests that are tried again. Absent: once at most, on a connection that proved stale.
+        retries: Retries, optional, table::<Retries>();
+        /// The field that tells servers how many milliseconds are left for a request, as "X-Request-Timeout". A client
+        /// that sends it may make that time shorter. "off": none.
+        deadline_header: Option<HeaderName>, default("off"), off_or(HEADER_NAME);
+        /// Checks of each endpoint. Absent: there are none.
+        health: HealthChecks, optional, table::<HealthChecks>();
+        /// When failures of requests take an endpoint out of use. Absent: never.
+        ejection: Ejection, optional, table::<Ejection>();
+        /// A circuit breaker. Absent: there is none.
+        breaker: Breaker, optional, table::<Breaker>();
+        /// How long the share of an endpoint that has recovered takes to become whole, from a tenth of it. "off": no time.
+        slow_start: Option<Duration>, default("off"), off_or(time());
+        /// When no endpoint is left: "try_all" uses all, as if nothing was known of them, "fail" answers 503.
+        when_unhealthy: WhenUnhealthy, default("try_all"), WHEN_UNHEALTHY;
     }
 }
 

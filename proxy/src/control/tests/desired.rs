@@ -8,6 +8,7 @@ use super::AROUND;
 use crate::control::{
     base::Base,
     desired::{Delta, Desired, Kind, Owner, Refused, Weight},
+    files::Found,
 };
 
 const TWO: &str = "\
@@ -279,12 +280,18 @@ fn weights_are_put_over_the_files_and_lifted() {
 #[test]
 fn endpoints_of_our_own_upstreams_are_edited() {
     let mut it = desired(AROUND);
-    put(&mut it, Kind::Upstream, "b", json!({ "endpoints": ["LOCALHOST:9100"] })).unwrap();
+    let backup = json!({ "address": "127.0.0.1:9102", "backup": true });
+    put(&mut it, Kind::Upstream, "b", json!({ "endpoints": ["LOCALHOST:9100", backup] })).unwrap();
+    it.put_endpoint("b", "127.0.0.1:9102", Weight::Is(3), "PUT").unwrap();
+    let shown = it.shown(Kind::Upstream, "b").unwrap().shown;
+    assert_eq!(shown["endpoints"][1], json!({ "address": "127.0.0.1:9102", "weight": 3, "backup": true }));
+    it.delete_endpoint("b", "127.0.0.1:9102", "DELETE").unwrap();
     it.put_endpoint("b", "127.0.0.1:9101", Weight::Is(4), "PUT").unwrap();
     it.put_endpoint("b", "Localhost:9100", Weight::Is(0), "PUT").unwrap();
     let shown = it.shown(Kind::Upstream, "b").unwrap().shown;
     let wanted = json!([
-        { "address": "localhost:9100", "weight": 0 }, { "address": "127.0.0.1:9101", "weight": 4 },
+        { "address": "localhost:9100", "weight": 0, "backup": false },
+        { "address": "127.0.0.1:9101", "weight": 4, "backup": false },
     ]);
     assert_eq!(shown["endpoints"], wanted);
     it.put_endpoint("b", "localhost:9100", Weight::Own, "PUT").unwrap();
@@ -336,7 +343,7 @@ fn of_a_bad_included_file_the_last_good_version_stays() {
 
     folder.write("routes.d/1.toml", &route("a").replace("upstream", "upsteam"));
     folder.write("routes.d/2.toml", &route("c"));
-    it.reload(&main).unwrap();
+    it.reload(&Found::now(&main)).unwrap();
     assert_eq!(names(&it), ["app", "a", "c", "mine"], "the bad file's last good version, the other's newest");
     let base = Arc::clone(it.base());
     let refused: Vec<_> = base.refused().map(|it| (it.name.ends_with("1.toml"), it.refused.len())).collect();
@@ -344,10 +351,12 @@ fn of_a_bad_included_file_the_last_good_version_stays() {
 
     // A file that takes the name of what the admin API has is bad; so is a main file that does.
     folder.write("routes.d/1.toml", &route("mine"));
-    it.reload(&main).unwrap();
+    it.reload(&Found::now(&main)).unwrap();
     assert_eq!(names(&it), ["app", "a", "c", "mine"]);
     let taken = fs::read_to_string(&main).unwrap() + &route("mine");
     folder.write("main.toml", &taken);
-    assert!(invalid(it.reload(&main)).iter().any(|it| it.contains("the route name `mine` is taken")));
+    assert!(
+        invalid(it.reload(&Found::now(&main))).iter().any(|it| it.contains("the route name `mine` is taken"))
+    );
     assert_eq!(names(&it), ["app", "a", "c", "mine"]);
 }

@@ -25,7 +25,7 @@ fn keys_that_are_unknown_or_missing() {
     check(
         &format!("colour = \"red\"\n{AROUND}"),
         &[
-            "1:1 colour: unknown key | the keys here are runtime, admin, etcd, log, access_log, shutdown, control, include, listeners, upstreams, routes, rules",
+            "1:1 colour: unknown key | the keys here are runtime, admin, etcd, log, access_log, shutdown, control, overload, include, listeners, upstreams, routes, rules",
         ],
     );
     check(
@@ -164,7 +164,7 @@ fn endpoints() {
         &upstream("endpoints = [\"127.0.0.1:0\", 3, { weight = 1001 }]"),
         &[
             "6:14 upstreams[0].endpoints[0]: port 0 can't be connected to | from 1 to 65535",
-            "6:29 upstreams[0].endpoints[1]: expected a string (\"HOST:PORT\") or a table { address, weight }, found an integer | quote it: \"3\"",
+            "6:29 upstreams[0].endpoints[1]: expected a string (\"HOST:PORT\") or a table { address, weight, backup }, found an integer | quote it: \"3\"",
             "6:32 upstreams[0].endpoints[2].address: missing key | \"HOST:PORT\", \"ADDRESS:PORT\" or \"unix:/PATH\". Each address of a name is an endpoint of its own.",
             "6:43 upstreams[0].endpoints[2].weight: 1001 is out of range | from 0 to 1000",
         ],

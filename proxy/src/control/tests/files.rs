@@ -1,6 +1,6 @@
 //! The files of `configs/` are good, and `full.toml` has every key with its true default.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::LazyLock};
 
 use serde_json::Value as Json;
 
@@ -23,9 +23,22 @@ pub(super) fn names() -> Vec<String> {
     names
 }
 
-/// The text of one.
+/// The text of one. The secret that it names is read with it, so there is one.
 pub(super) fn text(name: &str) -> String {
-    fs::read_to_string(folder().join(name)).unwrap_or_else(|error| panic!("configs/{name}: {error}"))
+    let text =
+        fs::read_to_string(folder().join(name)).unwrap_or_else(|error| panic!("configs/{name}: {error}"));
+    text.replace("/etc/ringlane/sticky.secret", &secret_file())
+}
+
+/// A file with a secret.
+pub(super) fn secret_file() -> String {
+    // Written once: tests that run side by side must not find it empty.
+    static PATH: LazyLock<String> = LazyLock::new(|| {
+        let path = std::env::temp_dir().join(format!("ringlane-secret-{}", std::process::id()));
+        fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap_or_else(|error| panic!("{error}"));
+        path.display().to_string()
+    });
+    PATH.clone()
 }
 
 fn json(text: &str) -> Json {

@@ -149,14 +149,14 @@ fn what_is_in_force_reads_back() {
 }
 
 fn plain(config: &Config) -> String {
-    let Config { runtime, admin, log, access_log, shutdown_drain, listeners, rules, .. } = config;
+    let Config { runtime, admin, log, access_log, shutdown_drain, listeners, rules, overload, .. } = config;
     let upstreams: Vec<_> =
         config.upstreams.iter().map(|it| Upstream { written: "".into(), ..(**it).clone() }).collect();
     let routes: Vec<_> =
         config.routes.iter().map(|it| Route { written: "".into(), ..(**it).clone() }).collect();
     let rules = rules.as_ref().map(|it| &it.rules);
     format!(
-        "{runtime:?} {admin:?} {log:?} {access_log:?} {shutdown_drain:?} {listeners:#?} {upstreams:#?} {routes:#?} {rules:#?}"
+        "{runtime:?} {admin:?} {log:?} {access_log:?} {shutdown_drain:?} {listeners:#?} {upstreams:#?} {routes:#?} {rules:#?} {overload:?}"
     )
 }
 

@@ -2,6 +2,11 @@
 
 mod desired;
 mod errors;
+mod errors_of_balance;
+mod errors_of_health;
+mod errors_of_limits;
+mod errors_of_overload;
+mod errors_of_retries;
 mod errors_of_routes;
 mod errors_of_rules;
 mod etcd;
@@ -11,6 +16,7 @@ mod good;
 mod included;
 mod json_schema;
 mod never_panics;
+mod provenance;
 mod resolving;
 mod rolling_back;
 mod upon;

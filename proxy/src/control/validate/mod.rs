@@ -3,10 +3,16 @@
 //! Each key by itself has been read and bounded by `raw`. Here is what needs two keys or more. Checks go on where a
 //! value is missing or wrong (that has been said already), so that one run finds everything.
 
+mod balance;
 mod etcd;
 mod headers;
+mod health;
+mod limits;
 mod listeners;
 mod matches;
+mod overload;
+mod provenance;
+mod retries;
 pub(crate) mod routes;
 mod rules;
 pub(crate) mod upstreams;
@@ -78,7 +84,7 @@ pub(crate) fn validate(
         made.hint("add a [[listeners]] table with a name and an address");
     }
     let upstreams = upstreams::validate(files, outside, workers, findings);
-    let routes = routes::validate(files, outside, findings);
+    let routes = routes::validate(files, outside, workers, findings);
     pace(root, findings);
     for pattern in items(&root.include).iter().filter(|it| it.value.as_deref() == Some("")) {
         findings.error(pattern.place, "the pattern is empty").hint("as \"routes.d/*.toml\"");
@@ -112,6 +118,7 @@ pub(crate) fn validate(
         routes: routes?,
         control: control(root)?,
         rules: rules?,
+        overload: overload::validate(root)?,
         warnings: Vec::new(),
         written: "{}".into(),
     })

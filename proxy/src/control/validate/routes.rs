@@ -11,7 +11,9 @@ use http::{HeaderValue, StatusCode};
 use super::{
     Files, Names, Outside, good,
     headers::{Message, edits},
+    limits::route_limits,
     matches::predicates,
+    retries,
 };
 use crate::{
     control::{
@@ -26,6 +28,7 @@ use crate::{
             suggest,
         },
     },
+    overload::Priority,
     route::{Redirect, Respond, host::HostPattern},
 };
 
@@ -60,6 +63,7 @@ impl<'r> Upstreams<'r> {
 pub(super) fn validate(
     files: &Files<'_>,
     outside: &dyn Outside,
+    workers: u64,
     findings: &mut Findings,
 ) -> Option<Vec<Arc<Route>>> {
     let mut upstreams = Upstreams::new(files.upstreams().filter_map(|it| it.value.as_ref()), outside);
@@ -68,7 +72,8 @@ pub(super) fn validate(
     for item in files.routes() {
         let Some(raw) = &item.value else { continue };
         taken.take(&raw.name, findings);
-        routes.push(route(raw, (files.written)(item.place), &mut upstreams, findings).map(Arc::new));
+        let written = (files.written)(item.place);
+        routes.push(route(raw, written, workers, &mut upstreams, findings).map(Arc::new));
     }
     let root = files.root;
     if files.routes().next().is_none()
@@ -98,6 +103,7 @@ pub(super) fn validate(
 pub(crate) fn route(
     raw: &Raw,
     written: Arc<str>,
+    workers: u64,
     upstreams: &mut Upstreams<'_>,
     findings: &mut Findings,
 ) -> Option<Route> {
@@ -107,6 +113,8 @@ pub(crate) fn route(
     one_action(raw, findings);
     check_rewrite(raw, findings);
     let action = action(raw, upstreams, findings);
+    let hedge = retries::hedge(&raw.hedge);
+    let limits = route_limits(raw, workers, findings);
     let rewrite = raw.rewrite.value.as_ref();
     Some(Route {
         name: raw.name.value.as_deref()?.into(),
@@ -116,6 +124,12 @@ pub(crate) fn route(
         rewrite_host: rewrite.and_then(|it| it.host.value.as_deref()).map(Into::into),
         request_headers: request_headers?,
         response_headers: response_headers?,
+        hedge: hedge?,
+        limits: limits?,
+        priority: match raw.priority.given {
+            true => raw.priority.value?,
+            false => Priority::default(),
+        },
         written,
     })
 }
@@ -152,7 +166,11 @@ fn check_rewrite(raw: &Raw, findings: &mut Findings) {
     if let Some((action, _)) = answers.into_iter().find(|(_, given)| *given && !forwards) {
         let fields = [("rewrite", raw.rewrite.given, raw.rewrite.place)];
         let headers = [("request_headers", raw.request_headers.given, raw.request_headers.place)];
-        for (key, given, place) in fields.into_iter().chain(headers) {
+        let more = [
+            ("hedge", raw.hedge.given, raw.hedge.place),
+            ("priority", raw.priority.given, raw.priority.place),
+        ];
+        for (key, given, place) in fields.into_iter().chain(headers).chain(more) {
             if given {
                 let made = findings.error(place, format!("`{key}` has no effect beside `{action}`"));
                 made.hint("no request is forwarded: leave it out");

@@ -2,13 +2,13 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Files, Names, Outside};
+use super::{Files, Names, Outside, balance, health, retries};
 use crate::{
     control::{
         config::{Endpoint, Target, Upstream},
         raw::{document::Place, findings::Findings, sections::Upstream as Raw},
     },
-    upstream::{PoolLimits, UpstreamTimeouts},
+    upstream::{PoolLimits, Retries, UpstreamTimeouts, sticky::StickySettings},
 };
 
 /// Checks the upstreams of all files. `None` when any is wrong.
@@ -37,7 +37,12 @@ pub(crate) fn upstream(
 ) -> Option<Upstream> {
     enough_connections(raw, workers, findings);
     check_endpoints(raw, findings);
-    plain(raw, written)
+    health::check(raw, workers, findings);
+    balance::check(raw, findings);
+    let sticky = balance::sticky(raw, findings);
+    let retries = retries::retries(&raw.retries, raw.timeouts.value.as_ref(), findings);
+    let deadline_header = retries::deadline_header(&raw.deadline_header, findings);
+    plain(raw, written, sticky?, retries?, deadline_header?)
 }
 
 /// A worker without a connection of its own could serve nothing from this upstream.
@@ -66,6 +71,10 @@ fn check_endpoints(raw: &Raw, findings: &mut Findings) {
         let made = findings.error(raw.endpoints.place, "every endpoint has weight 0");
         made.hint("give at least one a weight above 0; nothing would be sent to this upstream");
     }
+    if endpoints().count() == items.len() && endpoints().all(|it| it.backup == Some(true)) {
+        let made = findings.error(raw.endpoints.place, "every endpoint is a backup");
+        made.hint("leave `backup` out of those that are to serve while all is well");
+    }
     let mut seen: HashMap<&Target, Place> = HashMap::new();
     for endpoint in endpoints() {
         let Some(target) = &endpoint.target else { continue };
@@ -77,19 +86,32 @@ fn check_endpoints(raw: &Raw, findings: &mut Findings) {
     }
 }
 
-fn plain(raw: &Raw, written: Arc<str>) -> Option<Upstream> {
+fn plain(
+    raw: &Raw,
+    written: Arc<str>,
+    sticky: Option<StickySettings>,
+    retries: Option<Box<Retries>>,
+    deadline_header: Option<Box<str>>,
+) -> Option<Upstream> {
     let endpoints = raw.endpoints.value.as_ref()?.iter().map(|item| {
         let endpoint = item.value.as_ref()?;
         let weight = u32::try_from(endpoint.weight?).ok()?;
-        Some(Endpoint { target: endpoint.target.clone()?, weight })
+        Some(Endpoint { target: endpoint.target.clone()?, weight, backup: endpoint.backup? })
     });
     Some(Upstream {
         name: raw.name.value.as_deref()?.into(),
         balance: raw.balance.value?,
+        hash: balance::hash(raw)?,
+        sticky,
         endpoints: endpoints.collect::<Option<_>>()?,
         dns_refresh: raw.dns_refresh.value?,
         pool: pool(raw)?,
         timeouts: timeouts(raw)?,
+        retries,
+        deadline_header,
+        health: health::settings(raw)?,
+        breaker: health::breaker(raw)?,
+        proxy_protocol: raw.proxy_protocol.value?,
         written,
     })
 }

@@ -27,6 +27,30 @@ fn stays(edits: &HeaderEdits, name: &[u8]) -> bool {
     edits.is_empty() || !edits.drops(name)
 }
 
+/// A field of the proxy's own, in place of any that came under its name.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnField<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its value; `None`: it is only dropped.
+    pub value: Option<&'a str>,
+}
+
+fn is_own(own: &[OwnField<'_>], name: &[u8]) -> bool {
+    own.iter().any(|field| field.name.as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// Appends what is not for the edits to remove or replace.
+fn put_own(out: &mut Vec<u8>, own: &[OwnField<'_>], edits: &HeaderEdits) {
+    for OwnField { name, value } in own {
+        if let Some(value) = value
+            && stays(edits, name.as_bytes())
+        {
+            put_field(out, name.as_bytes(), value.as_bytes());
+        }
+    }
+}
+
 /// Copies field lines from a raw head, and holds back a run of adjacent lines until it must be written.
 struct Copier<'a> {
     out: &'a mut Vec<u8>,

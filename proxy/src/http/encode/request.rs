@@ -2,10 +2,11 @@
 
 use ::http::Version;
 
-use super::{Copier, put, put_field, stays};
+use super::{Copier, OwnField, is_own, put, put_field, put_own, stays};
 use crate::http::{
     BodyLength, HeaderEdits, RequestHead,
     field::{FieldKind, Line},
+    trace::{Ids, Instead, put_state},
 };
 
 /// How a request goes upstream.
@@ -17,6 +18,8 @@ pub struct RequestEncoding<'a> {
     pub host: Option<&'a str>,
     /// The route's changes.
     pub edits: &'a HeaderEdits,
+    /// Fields that are the proxy's own: what the client says under these names is dropped.
+    pub own: &'a [OwnField<'a>],
     /// The client's address as text; `unknown` for a unix socket.
     pub client_ip: &'a str,
     /// `http` or `https`, as the client connected.
@@ -24,6 +27,8 @@ pub struct RequestEncoding<'a> {
     /// The client is a proxy of ours: its `X-Forwarded-*` and `Forwarded` are kept, and its address appended to
     /// `X-Forwarded-For`. Otherwise all of them are dropped and ours written.
     pub trusted: bool,
+    /// Ids that go along; `None`: as they came.
+    pub ids: Option<Ids<'a>>,
 }
 
 /// Forwarded fields that are kept and so not written again.
@@ -53,6 +58,10 @@ pub fn encode_request(out: &mut Vec<u8>, head: &RequestHead, how: &RequestEncodi
     put_connection(out, head);
     put_via(out, head.version, how.edits);
     put_forwarded(out, head, how, &kept);
+    put_own(out, how.own, how.edits);
+    if let Some(ids) = &how.ids {
+        put_ids(out, head, ids, how.edits);
+    }
     how.edits.write(out);
     out.extend_from_slice(b"\r\n");
 }
@@ -82,10 +91,16 @@ fn copy_line(
         FieldKind::Forwarded | FieldKind::XForwardedOther if !how.trusted => return,
         FieldKind::XForwardedProto if !how.trusted => return,
         FieldKind::XForwardedHost if !how.trusted => return,
+        FieldKind::Traceparent | FieldKind::Tracestate
+            if how.ids.is_some_and(|it| it.traceparent.replaces()) =>
+        {
+            return;
+        }
+        FieldKind::XRequestId if how.ids.is_some_and(|it| it.request_id.replaces()) => return,
         kind if line.dropped || kind.is_hop_by_hop() => return,
         _ => {}
     }
-    if !stays(how.edits, line.name(copier.raw)) {
+    if is_own(how.own, line.name(copier.raw)) || !stays(how.edits, line.name(copier.raw)) {
         return;
     }
     match (line.kind, head.max_forwards) {
@@ -140,5 +155,22 @@ fn put_forwarded(out: &mut Vec<u8>, head: &RequestHead, how: &RequestEncoding<'_
     let authority = head.authority();
     if !kept.forwarded_host && !authority.is_empty() && stays(how.edits, b"x-forwarded-host") {
         put_field(out, b"X-Forwarded-Host", authority.as_bytes());
+    }
+}
+
+/// The ids that are not as they came. Names as their specifications spell them.
+fn put_ids(out: &mut Vec<u8>, head: &RequestHead, ids: &Ids<'_>, edits: &HeaderEdits) {
+    if let Instead::This(Some(value)) = ids.traceparent
+        && stays(edits, b"traceparent")
+    {
+        put_field(out, b"traceparent", value);
+    }
+    if ids.keeps_state && ids.traceparent.replaces() && stays(edits, b"tracestate") {
+        put_state(out, head);
+    }
+    if let Instead::This(Some(value)) = ids.request_id
+        && stays(edits, b"x-request-id")
+    {
+        put_field(out, b"X-Request-Id", value);
     }
 }

@@ -2,7 +2,7 @@
 
 use ::http::StatusCode;
 
-use super::{Copier, put, put_field, request::put_via, stays};
+use super::{Copier, OwnField, is_own, put, put_field, put_own, request::put_via, stays};
 use crate::http::{
     HeaderEdits, ResponseHead,
     field::{FieldKind, Line},
@@ -41,12 +41,18 @@ pub enum BodyOut {
 pub struct ResponseEncoding<'a> {
     /// The route's changes.
     pub edits: &'a HeaderEdits,
+    /// Fields that are the proxy's own: what the upstream says under these names is dropped.
+    pub own: &'a [OwnField<'a>],
     /// `Date` in IMF-fixdate, written when the upstream sent none.
     pub date: &'a [u8],
     /// What is said about the connection.
     pub connection: ConnectionField,
     /// How the body is framed.
     pub body: BodyOut,
+    /// Lines of our own, each with its end; mostly none.
+    pub more: &'a [u8],
+    /// `X-Request-Id`, in place of what the upstream sent; `None`: as it came.
+    pub request_id: Option<&'a [u8]>,
 }
 
 /// What the copied lines have shown.
@@ -80,6 +86,8 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, how: &ResponseEnc
                 found.upgrade = true;
                 copier.keep(line);
             }
+            _ if is_own(how.own, line.name(&head.raw)) => {}
+            FieldKind::XRequestId if how.request_id.is_some() => {}
             _ => copy_line(&mut copier, line, how.edits, &mut found),
         }
     }
@@ -99,6 +107,13 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, how: &ResponseEnc
     put_via(out, head.version, how.edits);
     if !found.date && stays(how.edits, b"date") {
         put_field(out, b"Date", how.date);
+    }
+    put_own(out, how.own, how.edits);
+    out.extend_from_slice(how.more);
+    if let Some(id) = how.request_id
+        && stays(how.edits, b"x-request-id")
+    {
+        put_field(out, b"X-Request-Id", id);
     }
     how.edits.write(out);
     out.extend_from_slice(b"\r\n");

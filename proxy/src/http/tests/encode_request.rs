@@ -3,7 +3,7 @@
 use ::http::{HeaderName, HeaderValue};
 
 use super::support::{encoded, parse, untrusted};
-use crate::http::{HeaderEdits, RequestEncoding, encode_request};
+use crate::http::{HeaderEdits, OwnField, RequestEncoding, encode_request};
 
 /// What we add for an untrusted client that asked for `Host: a`.
 const OURS: &str =
@@ -185,4 +185,20 @@ fn edits_come_last() {
         out,
         format!("{}x-forwarded-proto: https\r\n\r\n", OURS.replace("X-Forwarded-Proto: http\r\n", ""))
     );
+}
+
+#[test]
+fn own_fields_replace_the_clients() {
+    let none = HeaderEdits::default();
+    let lines = "GET / HTTP/1.1\r\nHost: a\r\nX-Request-TIMEOUT: 9\r\nB: 2\r\nx-request-timeout: 8\r\n\r\n";
+    let with = |own: &[OwnField<'_>], edits: &HeaderEdits| {
+        let out = encode(lines, &RequestEncoding { own, ..untrusted(edits) });
+        out.strip_prefix("GET / HTTP/1.1\r\nHost: a\r\nB: 2\r\n").expect("the client's are gone").to_owned()
+    };
+    let timeout = |value| [OwnField { name: "x-request-timeout", value }];
+    assert_eq!(with(&timeout(Some("250")), &none), format!("{OURS}x-request-timeout: 250\r\n\r\n"));
+    assert_eq!(with(&timeout(None), &none), format!("{OURS}\r\n"));
+    // What a route wants comes last, as ever.
+    let removed = edits(&["x-request-timeout"], &[], &[]);
+    assert_eq!(with(&timeout(Some("250")), &removed), format!("{OURS}\r\n"));
 }

@@ -44,6 +44,16 @@ fn lines_stay_as_they_came() {
 }
 
 #[test]
+fn lines_of_our_own() {
+    let add = (HeaderName::from_static("x-a"), HeaderValue::from_static("1"));
+    let edits = HeaderEdits { add: Box::new([add]), ..HeaderEdits::default() };
+    let how = ResponseEncoding { more: b"Set-Cookie: a=b\r\n", ..plain(&edits) };
+    let out = encode("HTTP/1.1 200 OK\r\nSet-Cookie: c=d\r\n\r\n", &Method::GET, &how);
+    let ours = format!("{OURS}Set-Cookie: a=b\r\nx-a: 1\r\n\r\n");
+    assert_eq!(out, format!("HTTP/1.1 200 OK\r\nSet-Cookie: c=d\r\n{ours}"));
+}
+
+#[test]
 fn status_lines() {
     let cases = [
         ("HTTP/1.1 404 Not  Here", "HTTP/1.1 404 Not  Here"),

@@ -33,16 +33,28 @@ pub(super) fn parse_response(text: impl AsRef<[u8]>, method: &Method) -> Result<
 
 /// How an untrusted client's request goes upstream when a route changes nothing.
 pub(super) fn untrusted(edits: &HeaderEdits) -> RequestEncoding<'_> {
-    RequestEncoding { target: None, host: None, edits, client_ip: "192.0.2.1", proto: "http", trusted: false }
+    RequestEncoding {
+        target: None,
+        host: None,
+        edits,
+        own: &[],
+        client_ip: "192.0.2.1",
+        proto: "http",
+        trusted: false,
+        ids: None,
+    }
 }
 
 /// How a response goes to a 1.1 client when a route changes nothing.
 pub(super) fn plain(edits: &HeaderEdits) -> ResponseEncoding<'_> {
     ResponseEncoding {
         edits,
+        own: &[],
         date: b"Thu, 01 Jan 1970 00:00:00 GMT",
         connection: ConnectionField::None,
         body: BodyOut::AsReceived,
+        more: b"",
+        request_id: None,
     }
 }
 

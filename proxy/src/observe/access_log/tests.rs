@@ -41,9 +41,9 @@ fn a_few_lines_wait_for_the_tick() {
     let route: Arc<str> = "app".into();
     let mut recorder = Recorder::new(board.slot(0), Some(AccessLogHandle::new(queue)));
     recorder.record(&sample(&route));
-    (1..BUFFER_AGE_TICKS_MAX).for_each(|_| recorder.tick());
+    (1..BUFFER_AGE_TICKS_MAX).for_each(|_| recorder.tick(Vec::new));
     assert!(messages.try_recv().is_err());
-    recorder.tick();
+    recorder.tick(Vec::new);
     let Ok(Message::Lines(lines, _)) = messages.try_recv() else { panic!("no lines came") };
     assert_eq!(lines.iter().filter(|&&byte| byte == b'\n').count(), 1);
 }

@@ -104,6 +104,9 @@ pub(super) fn route(id: usize, predicates: Predicates) -> Route {
         rewrite_host: None,
         request_headers: Default::default(),
         response_headers: Default::default(),
+        hedge: None,
+        limits: None,
+        priority: Default::default(),
     }
 }
 

@@ -85,6 +85,7 @@ impl Routes {
             upstreams: Arc::default(),
             listeners: Box::default(),
             rules: None,
+            overload: None,
         };
         Built::upon(before, parts)
     }

@@ -85,6 +85,9 @@ fn holds(condition: &Condition, asked: &Asked) -> bool {
         rewrite_host: None,
         request_headers: Default::default(),
         response_headers: Default::default(),
+        hedge: None,
+        limits: None,
+        priority: Default::default(),
     };
     let built = Built::new(1, vec![route], Vec::new(), Vec::new()).expect("one route");
     let table = built.table();

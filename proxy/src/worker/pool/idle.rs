@@ -17,6 +17,7 @@ use std::{
 use super::{EndpointState, Pool};
 use crate::{
     observe::Counters,
+    proxy_protocol::Version,
     worker::{Worker, socket::Socket},
 };
 
@@ -26,6 +27,8 @@ pub(super) struct Connection {
     pub(super) born: Instant,
     pub(super) idle_since: Instant,
     pub(super) requests: u64,
+    /// The header that it begins with, which makes it one client's.
+    pub(super) greeting: Option<Version>,
 }
 
 /// Rung by the watch of an idle connection. A waker has to be `Send`, hence `Arc` and atomics; all of it stays on
@@ -115,6 +118,19 @@ impl Pool {
         self.idle.set(self.idle.get() - 1);
         self.open.set(self.open.get() - 1);
         true
+    }
+
+    /// Since when the connection has been idle that has been so for longest.
+    pub fn idle_longest(&self) -> Option<Instant> {
+        let endpoints = self.endpoints.borrow();
+        endpoints.iter().filter_map(|state| Some(state.idle.borrow().front()?.idle_since)).min()
+    }
+
+    /// Closes it: its descriptor is needed elsewhere.
+    pub fn give_up_longest_idle(&self) {
+        if self.evict_idle() {
+            self.grant();
+        }
     }
 
     /// Drops idle connections that have died, where an alarm was rung.

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{EndpointState, Pool, Tried, idle::Connection};
+use super::{Ended, EndpointState, Pool, Tried, idle::Connection};
 use crate::{
     error::Failure,
     worker::{Worker, socket::Socket},
@@ -19,9 +19,21 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Of a connection that has been idle, or of one that is still to be opened. Its place in the pool is taken already.
+    pub(super) fn new(pool: &Rc<Pool>, endpoint: Rc<EndpointState>, connection: Option<Connection>) -> Lease {
+        endpoint.load.in_flight.set(endpoint.load.in_flight.get() + 1);
+        let reused = connection.is_some();
+        Lease { pool: Rc::clone(pool), endpoint, connection, reused, holds_place: true }
+    }
+
     /// The connection's socket, to be held beside the lease.
     pub fn socket_handle(&self) -> Option<Rc<Socket>> {
         self.connection.as_ref().map(|connection| Rc::clone(&connection.socket))
+    }
+
+    /// The endpoint.
+    pub fn endpoint(&self) -> &Rc<EndpointState> {
+        &self.endpoint
     }
 
     /// The endpoint, as text.
@@ -32,6 +44,7 @@ impl Lease {
     pub(super) fn refused(self, worker: &Worker, tried: &mut Tried, failure: Failure) -> Failure {
         worker.counters().upstream_connect_failures.inc();
         tried.failed(&self.endpoint, failure);
+        self.pool.note(&self.endpoint, Ended::Failed(failure));
         failure
     }
 
@@ -41,8 +54,16 @@ impl Lease {
         connection.requests += 1;
         let pool = Rc::clone(&self.pool);
         let full = pool.idle.get() >= pool.idle_max.get() || pool.open.get() > pool.open_max.get();
-        let max_requests = pool.settings.borrow().pool.max_requests;
-        if self.endpoint.removed.get() || full || max_requests.is_some_and(|max| connection.requests >= max) {
+        let (max_requests, greeting) = {
+            let settings = pool.settings.borrow();
+            (settings.pool.max_requests, settings.proxy_protocol)
+        };
+        let private = connection.greeting.or(greeting).is_some();
+        if private
+            || self.endpoint.removed.get()
+            || full
+            || max_requests.is_some_and(|max| connection.requests >= max)
+        {
             self.connection = Some(connection);
             return;
         }
@@ -57,6 +78,8 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        let in_flight = &self.endpoint.load.in_flight;
+        in_flight.set(in_flight.get().saturating_sub(1));
         if self.holds_place {
             self.connection = None;
             self.pool.closed(1, false);

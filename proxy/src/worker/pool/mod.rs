@@ -5,52 +5,96 @@
 //! asked for, it is dropped and never answers a request. One that rests for longer than a tick is watched as well, and
 //! dropped as soon as either happens.
 
+mod admission;
+mod flow;
+mod greeting;
 mod idle;
+mod key;
 mod lease;
 mod line;
+mod pick;
+mod spare;
+mod tried;
+mod tries;
 
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
+    hash::{BuildHasher, RandomState},
     rc::Rc,
     sync::Arc,
     time::Instant,
 };
 
-pub use self::{idle::Bell, lease::Lease, line::client_left};
+pub use self::{
+    flow::{Flow, UnderWay},
+    idle::Bell,
+    lease::Lease,
+    line::client_left,
+    tried::Tried,
+    tries::{Ended, says_nothing},
+};
 use self::{
     idle::{Alarm, Connection},
     line::Waiter,
+    pick::{GoesBy, Load},
 };
-use super::{Worker, deadline::Timer, socket::Socket};
+use super::{
+    Worker,
+    deadline::Timer,
+    descriptors::{self, Wanted},
+    socket::Socket,
+};
 use crate::{
     error::Failure,
-    limits::CONNECT_TRIES_MAX,
-    upstream::{Address, PoolLimits, Upstream, UpstreamTimeouts, round_robin::RoundRobin, share},
+    limits::TICK,
+    proxy_protocol::Version,
+    upstream::{
+        Address, Balancers, PoolLimits, Upstream, UpstreamTimeouts,
+        budget::Budget,
+        health::{Health, WhenUnhealthy},
+        rng::Rng,
+        share,
+    },
 };
 
 /// What outlives a table for one endpoint.
-struct EndpointState {
+pub struct EndpointState {
     id: u32,
     address: Address,
     /// Its address as text.
     label: Rc<str>,
     idle: RefCell<VecDeque<Connection>>,
     alarm: Arc<Alarm>,
+    load: Load,
     /// Set when a table without this endpoint was adopted: nothing is kept for it any more.
     removed: Cell<bool>,
+    /// Its weight is above 0.
+    weighted: Cell<bool>,
+    /// What the control thread says of it, and where it is told how tries went.
+    health: Health,
 }
 
 /// What a pool keeps of what the table says. A copy: nothing of a table is held, and so freed, here.
 struct Settings {
     pool: PoolLimits,
     timeouts: UpstreamTimeouts,
+    proxy_protocol: Option<Version>,
+}
+
+impl Settings {
+    fn of(upstream: &Upstream) -> Settings {
+        let Upstream { pool, timeouts, proxy_protocol, .. } = *upstream;
+        Settings { pool, timeouts, proxy_protocol }
+    }
 }
 
 /// Everything one worker holds for one upstream. Keyed by the upstream's identity across tables.
 pub struct Pool {
     settings: RefCell<Settings>,
-    balancer: RefCell<RoundRobin>,
+    balancer: RefCell<Balancers>,
+    goes_by: GoesBy,
+    rng: Rng,
     endpoints: RefCell<Vec<Rc<EndpointState>>>,
     open: Cell<u32>,
     open_max: Cell<u32>,
@@ -60,51 +104,29 @@ pub struct Pool {
     waiters: RefCell<VecDeque<Rc<Waiter>>>,
     /// Requests that have been told to try again and have not yet: nobody may overtake them.
     promised: Cell<u32>,
-}
-
-/// Endpoints that a request has tried in vain, and what it waited for.
-#[derive(Default)]
-pub struct Tried {
-    /// Boxed: nearly every request finds a connection at once.
-    vain: Option<Box<Vain>>,
-    /// Time spent in the line, in microseconds.
-    pub queue_us: u64,
-    /// Time spent connecting, in microseconds.
-    pub connect_us: u64,
-}
-
-/// Endpoints that were tried in vain.
-struct Vain {
-    endpoints: Vec<u32>,
-    last: Failure,
-    /// The one that was tried last, as text.
-    label: Rc<str>,
-}
-
-impl Tried {
-    fn failed(&mut self, endpoint: &EndpointState, failure: Failure) {
-        let label = Rc::clone(&endpoint.label);
-        let mut endpoints = self.vain.take().map(|vain| vain.endpoints).unwrap_or_default();
-        endpoints.push(endpoint.id);
-        self.vain = Some(Box::new(Vain { endpoints, last: failure, label }));
-    }
-
-    fn endpoints(&self) -> &[u32] {
-        self.vain.as_ref().map_or(&[], |vain| &vain.endpoints)
-    }
-
-    /// The endpoint that was tried last in vain, as text.
-    pub fn label(&self) -> Option<Rc<str>> {
-        self.vain.as_ref().map(|vain| Rc::clone(&vain.label))
-    }
+    /// What further tries may be made.
+    pub budget: RefCell<Budget>,
+    /// Which worker this is.
+    worker: u32,
+    /// Endpoints may be out of use, and what is done when all are; `None`: nobody watches them.
+    watched: Cell<Option<WhenUnhealthy>>,
+    /// What comes of tries is counted.
+    counted: Cell<bool>,
+    /// Requests under way, where somebody counts them, and how many may be.
+    requests: Cell<u32>,
+    requests_max: Cell<u32>,
+    flow: Flow,
 }
 
 impl Pool {
     /// State for `upstream` on worker `index` of `workers`.
     pub fn new(upstream: &Upstream, bell: &Arc<Bell>, index: u32, workers: u32) -> Rc<Pool> {
         let pool = Rc::new(Pool {
-            settings: RefCell::new(Settings { pool: upstream.pool, timeouts: upstream.timeouts }),
-            balancer: RefCell::new(RoundRobin::new(std::iter::empty(), index)),
+            settings: RefCell::new(Settings::of(upstream)),
+            balancer: RefCell::new(Balancers::new(index)),
+            goes_by: GoesBy::default(),
+            // Another in each worker and each process.
+            rng: Rng::new(RandomState::new().hash_one(index)),
             endpoints: RefCell::default(),
             open: Cell::new(0),
             open_max: Cell::new(0),
@@ -113,6 +135,13 @@ impl Pool {
             pending_max: Cell::new(0),
             waiters: RefCell::default(),
             promised: Cell::new(0),
+            budget: RefCell::default(),
+            worker: index,
+            watched: Cell::new(None),
+            counted: Cell::new(false),
+            requests: Cell::new(0),
+            requests_max: Cell::new(u32::MAX),
+            flow: Flow::new(Instant::now()),
         });
         pool.update(upstream, bell, index, workers);
         pool
@@ -124,26 +153,34 @@ impl Pool {
         self.open_max.set(share(limits.max_connections, workers, index));
         self.idle_max.set(share(limits.max_idle, workers, index));
         self.pending_max.set(share(limits.max_pending, workers, index));
-        self.balancer.borrow_mut().adopt(&upstream.endpoints);
+        self.heed(upstream, index, workers);
         let mut old: HashMap<u32, Rc<EndpointState>> =
             self.endpoints.borrow_mut().drain(..).map(|state| (state.id, state)).collect();
         let states = upstream.endpoints.iter().map(|endpoint| match old.remove(&endpoint.id) {
-            Some(state) => state,
+            Some(state) => {
+                state.weighted.set(endpoint.weight > 0);
+                state
+            }
             None => Rc::new(EndpointState {
                 id: endpoint.id,
                 address: endpoint.address.clone(),
                 label: Rc::from(&*endpoint.label),
                 idle: RefCell::default(),
                 alarm: Alarm::new(bell),
+                load: Load::default(),
                 removed: Cell::new(false),
+                weighted: Cell::new(endpoint.weight > 0),
+                health: endpoint.health.clone(),
             }),
         });
         let states: Vec<_> = states.collect();
         for state in old.into_values() {
             self.give_up(&state);
         }
+        self.adopt_balance(upstream, &states);
         *self.endpoints.borrow_mut() = states;
-        *self.settings.borrow_mut() = Settings { pool: upstream.pool, timeouts: upstream.timeouts };
+        self.greet_with(upstream.proxy_protocol);
+        *self.settings.borrow_mut() = Settings::of(upstream);
     }
 
     /// Finds a connection for a request: an idle one, or a new one, or after a wait in line. `fresh` asks for a new one.
@@ -162,61 +199,33 @@ impl Pool {
             let endpoint = match turn.take().filter(|turn| !turn.removed.get()) {
                 Some(turn) if fresh => turn,
                 Some(turn) => self.given_back(turn, tried),
-                None => self.pick(tried)?,
+                None => self.pick_anew(tried)?,
             };
             if granted || (self.waiters.borrow().is_empty() && self.promised.get() == 0) {
                 if !fresh && let Some(connection) = self.take_idle(worker, &endpoint) {
                     worker.counters().upstream_reuses.inc();
-                    let pool = Rc::clone(self);
-                    return Ok(Lease {
-                        pool,
-                        endpoint,
-                        connection: Some(connection),
-                        reused: true,
-                        holds_place: true,
-                    });
+                    return Ok(Lease::new(self, endpoint, Some(connection)));
                 }
                 if self.open.get() < self.open_max.get() || self.evict_idle() {
                     match Box::pin(self.connect(worker, endpoint, tried, timer)).await {
-                        // Another endpoint may do: `pick` ends this when there is none.
-                        Err(_) if tried.endpoints().len() < CONNECT_TRIES_MAX && !timer.cap_passed() => {
-                            continue;
+                        // That is no endpoint's fault. Who has a connection will give it back.
+                        Err(Failure::OutOfDescriptors) if self.open.get() > 0 => {
+                            Box::pin(self.wait_in_line(worker, tried, timer, client)).await?;
+                            granted = true;
                         }
+                        // Another endpoint may do: `pick` ends this when there is none.
+                        Err(failure)
+                            if failure != Failure::OutOfDescriptors
+                                && tried.goes_on()
+                                && !timer.cap_passed() => {}
                         result => return result,
                     }
+                    continue;
                 }
             }
             turn = Some(endpoint);
             Box::pin(self.wait_in_line(worker, tried, timer, client)).await?;
             granted = true;
-        }
-    }
-
-    fn pick(&self, tried: &Tried) -> Result<Rc<EndpointState>, Failure> {
-        let endpoints = self.endpoints.borrow();
-        let skip = |index: usize| {
-            !tried.endpoints().is_empty()
-                && endpoints.get(index).is_none_or(|state| tried.endpoints().contains(&state.id))
-        };
-        let picked = self.balancer.borrow_mut().pick(skip).and_then(|index| endpoints.get(index).cloned());
-        picked.ok_or(tried.vain.as_ref().map_or(Failure::NoEndpoints, |vain| vain.last))
-    }
-
-    /// For a request that has waited: the endpoint whose connection was given back last, in place of the one whose
-    /// turn it is, as long as shares stay right. Else that connection would be closed to make room for a new one.
-    fn given_back(&self, turn: Rc<EndpointState>, tried: &Tried) -> Rc<EndpointState> {
-        if !turn.idle.borrow().is_empty() {
-            return turn;
-        }
-        let endpoints = self.endpoints.borrow();
-        let last = endpoints
-            .iter()
-            .filter(|state| !tried.endpoints().contains(&state.id))
-            .filter_map(|state| Some((state.idle.borrow().back()?.idle_since, state)))
-            .max_by_key(|(since, _)| *since);
-        match last {
-            Some((_, state)) if self.balancer.borrow_mut().swap(turn.id, state.id) => Rc::clone(state),
-            _ => turn,
         }
     }
 
@@ -229,19 +238,33 @@ impl Pool {
     ) -> Result<Lease, Failure> {
         // The place is taken before the wait, and given up by the lease's drop if the connect fails.
         self.open.set(self.open.get() + 1);
-        let mut lease =
-            Lease { pool: Rc::clone(self), endpoint, connection: None, reused: false, holds_place: true };
+        let mut lease = Lease::new(self, endpoint, None);
         let started = Instant::now();
-        let wait = self.settings.borrow().timeouts.connect;
+        let wait = tried.connect_within(self.settings.borrow().timeouts.connect);
         worker.counters().upstream_connects.inc();
-        let result = timer.within(wait, Socket::connect(&lease.endpoint.address, worker.epoll)).await;
+        let connect = || timer.within(wait, Socket::connect(&lease.endpoint.address, worker.epoll));
+        let is_short = |result: &_| matches!(result, Ok(Err(error)) if descriptors::are_short(error));
+        let mut result = connect().await;
+        if is_short(&result) && descriptors::make_room(worker, Wanted::Upstream) {
+            monoio::time::sleep(TICK).await;
+            result = connect().await;
+        }
         let now = Instant::now();
         tried.connect_us += now.duration_since(started).as_micros() as u64;
         match result {
             Ok(Ok(socket)) => {
+                let greeting = self.settings.borrow().proxy_protocol;
+                let socket = Rc::new(socket);
                 lease.connection =
-                    Some(Connection { socket: Rc::new(socket), born: now, idle_since: now, requests: 0 });
+                    Some(Connection { socket, born: now, idle_since: now, requests: 0, greeting });
                 Ok(lease)
+            }
+            Ok(Err(error)) if descriptors::are_short(&error) => {
+                worker.counters().upstream_connect_failures.inc();
+                if descriptors::may_say(now) {
+                    tracing::warn!(endpoint = %lease.endpoint.label, %error, "can't connect to an upstream");
+                }
+                Err(Failure::OutOfDescriptors)
             }
             Ok(Err(error)) => {
                 tracing::debug!(endpoint = %lease.endpoint.label, %error, "connect failed");
@@ -266,12 +289,23 @@ impl Pool {
         for state in self.endpoints.borrow().iter() {
             self.give_up(state);
         }
+        // What is large is the table's, and not to be freed here.
+        self.balancer.borrow_mut().retire();
     }
 
     fn give_up(&self, state: &EndpointState) {
         state.removed.set(true);
+        self.drop_all_idle(state);
+    }
+
+    fn drop_all_idle(&self, state: &EndpointState) {
         let gone = state.idle.take();
         self.closed(gone.len() as u32, true);
+    }
+
+    /// How many exchanges it has had, and at a time.
+    pub fn flow(&self) -> &Flow {
+        &self.flow
     }
 
     /// Connections open, idle ones among them, and requests in line, for the gauges.

@@ -85,8 +85,10 @@ fn diff_of_two_files() {
     let wanted = "\
 ~ upstream app
     endpoints[127.0.0.1:9000].address: \"127.0.0.1:9000\" -> none
+    endpoints[127.0.0.1:9000].backup: false -> none
     endpoints[127.0.0.1:9000].weight: 1 -> none
     endpoints[127.0.0.1:9001].address: none -> \"127.0.0.1:9001\"
+    endpoints[127.0.0.1:9001].backup: none -> false
     endpoints[127.0.0.1:9001].weight: none -> 1
 
 0 added, 0 removed, 1 changed

@@ -86,6 +86,11 @@ impl Tool {
         self.stderr.lines().join("\n")
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Ends it at once, as a power failure would.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

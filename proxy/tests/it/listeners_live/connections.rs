@@ -208,8 +208,10 @@ both_drivers! {
         let mut upstream = origin.accept();
         upstream.read_request();
         reload(&proxy, &to(&origin, &[("web", &web)]), "ok");
+        // The worker hears of it within a tick: whoever is idle is told at once.
+        let mut idle = Client::connect(&web);
         proxy.signal(libc::SIGTERM);
-        proxy.await_log("draining: ");
+        idle.expect_eof();
         upstream.send(OK);
         assert!(client.read_response().expect(200).says_close());
         assert!(proxy.wait_exit().success());

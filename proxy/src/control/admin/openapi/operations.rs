@@ -58,7 +58,7 @@ fn reports() -> [Operation; 7] {
             good: vec![(
                 "200",
                 json!({
-                    "description": "Percentiles by phase and by route.",
+                    "description": "Percentiles by phase and by route, and how much upstreams have to do.",
                     "content": { "text/plain": { "schema": { "type": "string" } }, "application/json": { "schema": { "type": "object" } } },
                 }),
             )],
@@ -187,6 +187,12 @@ fn endpoints() -> Vec<Operation> {
     };
     let put = || Some((JSON, schema_of("EndpointPut")));
     vec![
+        Operation {
+            good: vec![("200", answer("How each is doing, why and since when.", schema_of("UpstreamState")))],
+            parameters: vec![json!({ "in": "path", "name": "name", "required": true, "schema": name() })],
+            bad: &["400", "404"],
+            ..Operation::get("/upstreams/{name}/endpoints", "How its endpoints and its breaker are doing.")
+        },
         Operation {
             good: vec![("200", tagged("Its weight.", schema_of("Endpoint"))), not_modified()],
             parameters: of(vec![if_none_match()]),

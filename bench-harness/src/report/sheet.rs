@@ -12,29 +12,30 @@ use crate::{
 };
 
 /// One table with what is to be said of it.
-pub(super) struct Part {
-    pub(super) title: String,
-    pub(super) header: Vec<&'static str>,
-    pub(super) rows: Vec<Vec<String>>,
+pub(crate) struct Part {
+    pub(crate) title: String,
+    pub(crate) header: Vec<&'static str>,
+    pub(crate) rows: Vec<Vec<String>>,
     /// Below it.
-    pub(super) sentences: Vec<String>,
+    pub(crate) sentences: Vec<String>,
 }
 
 /// All of a run.
-pub(super) struct Sheet {
-    pub(super) environment: Environment,
+pub(crate) struct Sheet {
+    pub(crate) title: &'static str,
+    pub(crate) environment: Environment,
     /// What made the machine too noisy to tell.
-    pub(super) noise: Vec<String>,
-    pub(super) parts: Vec<Part>,
+    pub(crate) noise: Vec<String>,
+    pub(crate) parts: Vec<Part>,
     /// What a comparison of two runs compares.
-    pub(super) figures: Vec<Figure>,
+    pub(crate) figures: Vec<Figure>,
     /// Everything that was measured.
-    pub(super) results: Value,
+    pub(crate) results: Value,
 }
 
 impl Sheet {
     /// For the terminal.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let part = |part: &Part| {
             let sentences: String = part.sentences.iter().map(|it| format!("{it}\n")).collect();
             format!("{}\n\n{}\n{sentences}\n", part.title, table::render(&part.header, &part.rows))
@@ -45,8 +46,13 @@ impl Sheet {
     }
 
     /// For a report.
-    pub(super) fn markdown(&self) -> String {
-        let mut text = "# Storms of changes\n\n".to_owned();
+    pub(crate) fn markdown(&self) -> String {
+        format!("# {}\n\n{}", self.title, self.markdown_body())
+    }
+
+    /// The same without its title, to be part of a page.
+    pub(crate) fn markdown_body(&self) -> String {
+        let mut text = String::new();
         let warnings = self.mark().into_iter().chain(self.noise.iter().map(String::as_str));
         warnings.for_each(|it| text.push_str(&format!("**{it}**\n\n")));
         for part in &self.parts {
@@ -77,7 +83,7 @@ impl Sheet {
     }
 
     /// Prints it and writes it into `dir`.
-    pub(super) fn publish(&self, dir: &Path) -> Result<()> {
+    pub(crate) fn publish(&self, dir: &Path) -> Result<()> {
         print!("{}", self.text());
         let json = serde_json::to_string_pretty(&self.json()).at("results as JSON")? + "\n";
         for (name, text) in

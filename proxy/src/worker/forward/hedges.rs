@@ -1,0 +1,105 @@
+//! What a worker knows of routes that hedge: how long their answers take, and what second tries may be made.
+
+use std::{cell::RefCell, collections::HashMap, hash::BuildHasherDefault, time::Duration};
+
+use crate::{
+    observe::histogram::IdHasher,
+    route::{Hedge, HedgeAfter},
+    upstream::{
+        budget::{Allowance, Budget},
+        recent::Recent,
+    },
+};
+
+/// Of every route that hedges and has been used, by its id.
+#[derive(Default)]
+pub struct Hedges(RefCell<HashMap<u32, Box<State>, BuildHasherDefault<IdHasher>>>);
+
+#[derive(Default)]
+struct State {
+    recent: Recent,
+    budget: Budget,
+}
+
+fn allowance(hedge: &Hedge) -> Allowance {
+    Allowance { percent: hedge.budget_percent, per_second: 0 }
+}
+
+impl Hedges {
+    /// A request has come.
+    pub fn note_request(&self, route: u32, hedge: &Hedge, now: Duration) {
+        self.0.borrow_mut().entry(route).or_default().budget.note_request(now, allowance(hedge));
+    }
+
+    /// How long it may go without an answer. `None`: too few have been answered to tell.
+    pub fn after(&self, route: u32, hedge: &Hedge) -> Option<Duration> {
+        let mut all = self.0.borrow_mut();
+        let state = all.get_mut(&route)?;
+        match hedge.after {
+            HedgeAfter::Fixed(after) => Some(after),
+            HedgeAfter::Quantile(thousandths) => {
+                state.recent.quantile(thousandths).map(Duration::from_micros)
+            }
+        }
+    }
+
+    /// Notes how long a first try took to answer, or had taken when it was given up.
+    pub fn record(&self, route: u32, hedge: &Hedge, micros: u64) {
+        if let (HedgeAfter::Quantile(_), Some(state)) = (hedge.after, self.0.borrow_mut().get_mut(&route)) {
+            state.recent.record(micros);
+        }
+    }
+
+    /// Takes what a second try costs. False: there is not so much.
+    pub fn take(&self, route: u32, hedge: &Hedge, now: Duration) -> bool {
+        let mut all = self.0.borrow_mut();
+        all.get_mut(&route).is_some_and(|state| state.budget.take(now, allowance(hedge)))
+    }
+
+    /// Gives up what is known of routes that are not there any more.
+    pub fn keep(&self, is_there: impl Fn(u32) -> bool) {
+        self.0.borrow_mut().retain(|route, _| is_there(*route));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const P95: Hedge = Hedge { after: HedgeAfter::Quantile(950), budget_percent: 50 };
+    const NOW: Duration = Duration::ZERO;
+
+    #[test]
+    fn each_route_has_its_own_times_and_budget() {
+        let hedges = Hedges::default();
+        for micros in 0..200 {
+            hedges.note_request(1, &P95, NOW);
+            hedges.record(1, &P95, 1_000 + micros);
+        }
+        assert!(hedges.after(1, &P95).is_some_and(|it| it >= Duration::from_micros(1_189)));
+        hedges.note_request(2, &P95, NOW);
+        assert_eq!(hedges.after(2, &P95), None);
+        // Two requests earn one second try.
+        assert!(!hedges.take(2, &P95, NOW) && hedges.take(1, &P95, NOW));
+        hedges.note_request(2, &P95, NOW);
+        assert!(hedges.take(2, &P95, NOW) && !hedges.take(2, &P95, NOW));
+        assert!(!hedges.take(3, &P95, NOW), "nobody has asked for it");
+    }
+
+    #[test]
+    fn a_time_that_is_given_needs_no_answers() {
+        let hedges = Hedges::default();
+        let after = Duration::from_millis(50);
+        let fixed = Hedge { after: HedgeAfter::Fixed(after), budget_percent: 5 };
+        hedges.note_request(1, &fixed, NOW);
+        assert_eq!(hedges.after(1, &fixed), Some(after));
+    }
+
+    #[test]
+    fn routes_that_are_gone_are_forgotten() {
+        let hedges = Hedges::default();
+        (0..10).for_each(|route| hedges.note_request(route, &P95, NOW));
+        hedges.keep(|route| route % 2 == 0);
+        assert_eq!(hedges.0.borrow().len(), 5);
+    }
+}

@@ -1,0 +1,83 @@
+//! Holding limits allocates nothing for a request, whatever the number of keys. A binary of its own, for the allocator that
+//! counts.
+
+#![allow(
+    clippy::unwrap_used,
+    unused_crate_dependencies,
+    reason = "a test that can't go on has failed; dependencies belong to the library"
+)]
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    hint::black_box,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use ringlane::limit::{Buckets, Kind, Rate, Seat, Shared};
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, counting what the calling thread takes.
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator as it came; the count is a `const` thread-local without a
+// destructor, so touching it neither allocates nor fails.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's contract is the same.
+        unsafe { System.realloc(place, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Asks for `keys` clients, tells and hears, and counts a request of each.
+fn ask(shared: &Shared, [own, other]: &mut [Buckets; 2], heard: &mut u64, rate: Rate, keys: u32) {
+    for key in 0..keys {
+        let address = Some(IpAddr::V4(Ipv4Addr::from(key)));
+        let now = u64::from(key) * 1000;
+        black_box(own.take(shared.client(Kind::Rate, 7, address), rate, now));
+        let seat = shared.counts.take(0, shared.client(Kind::RouteClient, 7, address), 3);
+        let Seat::Taken(place) = seat else { panic!("{seat:?}") };
+        if own.must_tell() {
+            own.tell(&shared.journals[0]);
+            shared.journals[0].read(heard, |told| {
+                other.hear(told, now);
+            });
+        }
+        shared.counts.give_back(0, place);
+    }
+}
+
+#[test]
+fn limits_allocate_nothing_for_a_request() {
+    let rate = Rate::new(10, Duration::from_secs(1), 20).unwrap();
+    let shared = Shared::new(2);
+    let mut buckets = [Buckets::new(true), Buckets::new(true)];
+    let mut heard = 0;
+    // Tables are made with what comes first.
+    ask(&shared, &mut buckets, &mut heard, rate, 5_000);
+    let before = ALLOCATIONS.get();
+    ask(&shared, &mut buckets, &mut heard, rate, 300_000);
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    // A count that never moves would prove nothing.
+    black_box(Box::new(1_u64));
+    assert!(ALLOCATIONS.get() > before);
+}
