@@ -55,7 +55,7 @@ both_drivers! {
         logs(&proxy, "PG");
         upstream.send(OK.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
         first.read_response().expect(200);
-        let (_third, _its_upstream) = comes_through(&proxy, &origin, "127.0.0.3");
+        let _third = comes_through(&proxy, &origin, "127.0.0.3");
         refused(&proxy, "127.0.0.1", 503);
         // A client that leaves gives up its place.
         drop(second);

@@ -179,6 +179,14 @@ impl Pool {
     pub(super) fn pick(&self, tried: &Tried) -> Result<Rc<EndpointState>, Failure> {
         let endpoints = self.endpoints.borrow();
         let watched = self.watched.get();
+        // One endpoint, as many upstreams have, leaves nothing to choose.
+        if let [only] = endpoints.as_slice()
+            && watched.is_none()
+            && only.weighted.get()
+            && tried.endpoints().is_empty()
+        {
+            return Ok(Rc::clone(only));
+        }
         let mut now =
             Now { pool: self, endpoints: &endpoints, tried: tried.endpoints(), watched: watched.is_some() };
         let mut balancers = self.balancer.borrow_mut();
