@@ -230,7 +230,7 @@ mod tests {
         let found = |fate: fn(u64) -> (u64, Option<Kind>)| detection(&events(fate), FAULT, slow_us(200));
         let third = |ms: u64| ms.is_multiple_of(3);
         assert_eq!(found(|_| (200, None)), Detection { touched: 0, detected_us: Some(0), last_us: None });
-        let once = found(|ms| (200, (ms >= 1_000 && ms < 1_300).then_some(Kind::Cut)));
+        let once = found(|ms| (200, (1_000..1_300).contains(&ms).then_some(Kind::Cut)));
         assert_eq!(once, Detection { touched: 300, detected_us: Some(299 * MS), last_us: Some(299 * MS) });
         // Tried again after a while, and given up again.
         let again = found(|ms| (200, matches!(ms, 1_000..1_100 | 2_500..2_505).then_some(Kind::Cut)));
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(avoidance(&rates, 1, SLOT, FAULT), None);
         // What comes later makes up for no slot that is too poor.
         assert_eq!(recovery(&rates, 0, SLOT, FAULT), Some(600 * MS));
-        let never = [vec![[100; 5].as_slice(), &[0; 23]].concat(), good.clone()];
+        let never = [[[100; 5].as_slice(), &[0; 23]].concat(), good.clone()];
         assert_eq!(recovery(&never, 0, SLOT, FAULT), None);
         let always = [good.clone(), good];
         assert_eq!(recovery(&always, 0, SLOT, FAULT), Some(0));
