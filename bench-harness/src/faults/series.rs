@@ -40,7 +40,7 @@ pub(crate) struct Seen {
     pub(crate) latency_us: Latency,
 }
 
-/// Of the requests that were due while the fault was there.
+/// Of the requests that met the fault.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Detection {
     /// Errors and slow ones.
@@ -51,10 +51,19 @@ pub(crate) struct Detection {
     pub(crate) last_us: Option<u64>,
 }
 
-/// The requests before, during and after a fault, by when they were due.
+/// The requests before, during and after a fault: over before it began, due after it had ended, and all others.
 pub(crate) fn parts(events: &[Event], fault: Span) -> Result<[Seen; 3]> {
-    let of = |from: u64, to: u64| seen(events.iter().filter(|it| (from..to).contains(&it.start_us)));
-    Ok([of(0, fault.begin)?, of(fault.begin, fault.end)?, of(fault.end, u64::MAX)?])
+    let of = |part: usize| seen(events.iter().filter(|it| part_of(it, fault) == part));
+    Ok([of(0)?, of(1)?, of(2)?])
+}
+
+fn part_of(event: &Event, fault: Span) -> usize {
+    if event.start_us >= fault.end {
+        2
+    } else {
+        // One that was under way when the fault began has met it.
+        usize::from(event.start_us.saturating_add(event.took_us) > fault.begin)
+    }
 }
 
 fn seen<'a>(events: impl Iterator<Item = &'a Event>) -> Result<Seen> {
@@ -93,9 +102,13 @@ pub(crate) fn slow_us(quiet_p99: u64) -> u64 {
 /// How long a fault went on to touch requests.
 pub(crate) fn detection(events: &[Event], fault: Span, slow_us: u64) -> Detection {
     let is_touched = |it: &&Event| it.failure.is_some() || it.took_us > slow_us;
-    let due = |it: &&Event| (fault.begin..fault.end).contains(&it.start_us);
-    let mut touched: Vec<u64> =
-        events.iter().filter(due).filter(is_touched).map(|it| it.start_us - fault.begin).collect();
+    let met = |it: &&Event| part_of(it, fault) == 1;
+    let mut touched: Vec<u64> = events
+        .iter()
+        .filter(met)
+        .filter(is_touched)
+        .map(|it| it.start_us.saturating_sub(fault.begin))
+        .collect();
     touched.sort_unstable();
     let length = fault.end - fault.begin;
     let calm = CALM_US.min(length / CALM_SHARE);
@@ -194,17 +207,19 @@ mod tests {
     }
 
     #[test]
-    fn requests_belong_to_the_part_in_which_they_were_due() {
+    fn requests_belong_to_the_part_that_they_met() {
         let events = events(|ms| match ms {
             1_000..1_010 => (1, Some(Kind::Status)),
             1_010..1_015 => (2_000_000, Some(Kind::Timeout)),
             3_999 => (2_000_000, None),
+            // Under way when it began.
+            998 => (5_000, Some(Kind::Status)),
             _ => (200, None),
         });
         let [before, during, after] = parts(&events, FAULT).unwrap();
-        assert_eq!((before.requests, during.requests, after.requests), (1_000, 3_000, 1_000));
-        assert_eq!((before.errors, during.errors, after.errors), (0, 15, 0));
-        assert_eq!(during.kinds, BTreeMap::from([("502".into(), 10), ("timeout".into(), 5)]));
+        assert_eq!((before.requests, during.requests, after.requests), (999, 3_001, 1_000));
+        assert_eq!((before.errors, during.errors, after.errors), (0, 16, 0));
+        assert_eq!(during.kinds, BTreeMap::from([("502".into(), 11), ("timeout".into(), 5)]));
         assert!(during.latency_us.max >= 2_000_000 && after.latency_us.max == 200);
         assert_eq!(wrong(&events), 0);
         assert!(is_wrong(Kind::Length) && !is_wrong(Kind::Cut));

@@ -34,7 +34,7 @@ pub(super) fn parts(measured: &[Measured], features: Vec<String>) -> Vec<Part> {
     let rows = |row: fn(&Measured) -> Vec<String>| measured.iter().map(row).collect();
     let mut about = features;
     about.push(
-        "Requests and errors: of those that were due while the fault was there (of kinds: a number is the status that came \
+        "Requests and errors: of those that were under way or due while the fault was there (of kinds: a number is the status that came \
          instead). Detected: from the fault's begin to the last error or slow request before the first second without any; \
          `never`: there was no such second; in brackets the last of all, where it came later. Avoided: from the fault's begin \
          until next to nothing came to the endpoint any more, whatever clients noticed, to 100 ms; of endpoints that count. \
