@@ -99,7 +99,13 @@ fn check_response(bytes: &[u8], method: &Method, is_10: bool) {
     assert!(head.body != BodyLength::UntilClose || !head.keep_alive);
     for body in [BodyOut::AsReceived, BodyOut::LengthOnly, BodyOut::Chunked, BodyOut::UntilClose] {
         let edits = HeaderEdits::default();
-        let how = ResponseEncoding { edits: &edits, date: b"now", connection: ConnectionField::None, body, more: b"" };
+        let how = ResponseEncoding {
+            edits: &edits,
+            date: b"now",
+            connection: ConnectionField::None,
+            body,
+            more: b"",
+        };
         let mut out = Vec::new();
         encode_response(&mut out, &head, &how);
         let expected = match body {

@@ -105,7 +105,8 @@ fn response(cut: usize, bytes: &[u8], method: &Method) -> Option<ResponseHead> {
     let edits = HeaderEdits::default();
     for body in [BodyOut::AsReceived, BodyOut::LengthOnly, BodyOut::Chunked, BodyOut::UntilClose] {
         let date = b"Thu, 01 Jan 1970 00:00:00 GMT";
-        let how = ResponseEncoding { edits: &edits, date, connection: ConnectionField::Close, body, more: b"" };
+        let how =
+            ResponseEncoding { edits: &edits, date, connection: ConnectionField::Close, body, more: b"" };
         let mut out = Vec::new();
         encode_response(&mut out, &head, &how);
         same_response(&head, &out, method, body);
