@@ -33,6 +33,19 @@ fn free_files(proxy: &Proxy) -> u64 {
     FILES - numbers.filter(|number| *number < FILES).count() as u64
 }
 
+/// Sets how many files a running process may open; gives how many it could before.
+fn limit_files(proxy: &Proxy, most: u64) -> u64 {
+    let set = |new: *const libc::rlimit| {
+        let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: reads a struct of ours, if there is one, and writes another.
+        assert_eq!(unsafe { libc::prlimit(proxy.pid() as i32, libc::RLIMIT_NOFILE, new, &mut old) }, 0);
+        old
+    };
+    let old = set(std::ptr::null());
+    set(&libc::rlimit { rlim_cur: most, ..old });
+    old.rlim_cur
+}
+
 /// Clients until the process has no descriptor left, all of them served.
 #[track_caller]
 fn fill(proxy: &Proxy) -> Vec<Client> {
@@ -169,6 +182,46 @@ both_drivers! {
         upstream.send(OK);
         second.read_response().expect(200);
         assert_eq!(origin.connections(), 1);
+    }
+}
+
+both_drivers! {
+    /// Each that can't connect leaves a place that another could take, which can't connect either: they must not wake each
+    /// other for ever, which would keep the event loop from everything else.
+    fn requests_that_wait_for_a_descriptor_leave_others_their_turn(driver) {
+        let gate = Gate::new();
+        let held = gate.clone();
+        let origin = Origin::serve(move |mut wire: Wire| {
+            while wire.try_read_request().is_some() {
+                held.wait();
+                if !wire.try_send(OK) {
+                    return;
+                }
+            }
+        });
+        let proxy = Proxy::start(driver, &Setup::to(&origin).upstream("timeouts.queue = \"1s\"").toml());
+        let mut admin = Admin::of(&proxy);
+        let mut waiting: Vec<_> = (0..6).map(|_| proxy.connect()).collect();
+        let (leaves, mut stays) = (proxy.asking(GET), proxy.asking(GET));
+        eventually("two are under way", || origin.connections() == 2);
+        // Fewer than are open: what is closed can't be had again.
+        let before = limit_files(&proxy, 8);
+        waiting.iter_mut().for_each(|client| client.send(GET));
+        becomes("they wait", &6, || admin.metric("ringlane_queue_length"));
+        let ticks = cpu_ticks(&proxy);
+        drop(leaves);
+        for client in &mut waiting {
+            client.read_response().expect(503);
+        }
+        let used = cpu_ticks(&proxy) - ticks;
+        assert!(used < 50, "{used} ticks of CPU time");
+        // Each once, and one that was let in as one left.
+        assert_eq!(admin.metric("ringlane_descriptor_shortages_total{wanted_for=\"upstream\"}"), 2);
+        limit_files(&proxy, before);
+        gate.open();
+        stays.read_response().expect(200);
+        waiting[0].send(GET);
+        waiting[0].read_response().expect(200);
     }
 }
 

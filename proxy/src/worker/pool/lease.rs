@@ -48,6 +48,16 @@ impl Lease {
         failure
     }
 
+    /// Gives up the place of a connection that could not be opened for want of a descriptor. Who is in line would get no
+    /// further, and wake the next in turn, without end: they wait for those who have a connection, as long as any has.
+    pub(super) fn leave_place(mut self) {
+        self.holds_place = false;
+        self.pool.open.set(self.pool.open.get().saturating_sub(1));
+        if self.pool.open.get() == 0 {
+            self.pool.grant();
+        }
+    }
+
     /// Keeps the connection for the next request. Only after a complete, clean exchange.
     pub fn give_back(mut self, worker: &Worker) {
         let Some(mut connection) = self.connection.take() else { return };

@@ -22,21 +22,32 @@ pub(super) struct Waiter {
 }
 
 impl Pool {
+    /// Waits for a turn. `since` is when the request waited first, kept for it: however often it must, it has
+    /// `timeouts.queue` for all of it.
     pub(super) async fn wait_in_line(
         &self,
         worker: &Worker,
         tried: &mut Tried,
+        since: &mut Option<Instant>,
         timer: &Timer,
         client: &Socket,
     ) -> Result<(), Failure> {
         if self.waiters.borrow().len() >= self.pending_max.get() as usize {
             return Err(Failure::QueueFull);
         }
+        let started = Instant::now();
+        let waited = started.duration_since(*since.get_or_insert(started));
+        let wait = self.settings.borrow().timeouts.queue.saturating_sub(waited);
+        if wait.is_zero() {
+            return Err(Failure::QueueTimeout);
+        }
         worker.counters().queue_waits.inc();
         let mut place = Place { pool: self, waiter: Rc::default(), used: false };
         self.waiters.borrow_mut().push_back(Rc::clone(&place.waiter));
-        let started = Instant::now();
-        let wait = self.settings.borrow().timeouts.queue;
+        // Where descriptors are short, one may have been given back while nobody was in line.
+        if self.idle.get() > 0 && self.promised.get() == 0 {
+            self.grant();
+        }
         let mut watch_client = true;
         let granted = timer
             .within(

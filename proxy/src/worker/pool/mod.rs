@@ -94,7 +94,8 @@ pub struct Pool {
     settings: RefCell<Settings>,
     balancer: RefCell<Balancers>,
     goes_by: GoesBy,
-    rng: Rng,
+    /// For whatever is left to chance here.
+    pub rng: Rng,
     endpoints: RefCell<Vec<Rc<EndpointState>>>,
     open: Cell<u32>,
     open_max: Cell<u32>,
@@ -193,6 +194,7 @@ impl Pool {
         client: &Socket,
     ) -> Result<Lease, Failure> {
         let mut granted = false;
+        let mut waits_since = None;
         // The turn that a request took before it had to wait.
         let mut turn: Option<Rc<EndpointState>> = None;
         loop {
@@ -210,7 +212,8 @@ impl Pool {
                     match Box::pin(self.connect(worker, endpoint, tried, timer)).await {
                         // That is no endpoint's fault. Who has a connection will give it back.
                         Err(Failure::OutOfDescriptors) if self.open.get() > 0 => {
-                            Box::pin(self.wait_in_line(worker, tried, timer, client)).await?;
+                            let waiting = self.wait_in_line(worker, tried, &mut waits_since, timer, client);
+                            Box::pin(waiting).await?;
                             granted = true;
                         }
                         // Another endpoint may do: `pick` ends this when there is none.
@@ -224,7 +227,7 @@ impl Pool {
                 }
             }
             turn = Some(endpoint);
-            Box::pin(self.wait_in_line(worker, tried, timer, client)).await?;
+            Box::pin(self.wait_in_line(worker, tried, &mut waits_since, timer, client)).await?;
             granted = true;
         }
     }
@@ -264,6 +267,7 @@ impl Pool {
                 if descriptors::may_say(now) {
                     tracing::warn!(endpoint = %lease.endpoint.label, %error, "can't connect to an upstream");
                 }
+                lease.leave_place();
                 Err(Failure::OutOfDescriptors)
             }
             Ok(Err(error)) => {
