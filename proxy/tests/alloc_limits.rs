@@ -7,46 +7,16 @@
     reason = "a test that can't go on has failed; dependencies belong to the library"
 )]
 
+mod counting;
+
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
     hint::black_box,
     net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
 
+use counting::allocations;
 use ringlane::limit::{Buckets, Kind, Rate, Seat, Shared};
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The system's allocator, counting what the calling thread takes.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator as it came; the count is a `const` thread-local without a
-// destructor, so touching it neither allocates nor fails.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.dealloc(place, layout) }
-    }
-
-    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.realloc(place, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Asks for `keys` clients, tells and hears, and counts a request of each.
 fn ask(shared: &Shared, [own, other]: &mut [Buckets; 2], heard: &mut u64, rate: Rate, keys: u32) {
@@ -74,10 +44,10 @@ fn limits_allocate_nothing_for_a_request() {
     let mut heard = 0;
     // Tables are made with what comes first.
     ask(&shared, &mut buckets, &mut heard, rate, 5_000);
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     ask(&shared, &mut buckets, &mut heard, rate, 300_000);
-    assert_eq!(ALLOCATIONS.get() - before, 0);
+    assert_eq!(allocations() - before, 0);
     // A count that never moves would prove nothing.
     black_box(Box::new(1_u64));
-    assert!(ALLOCATIONS.get() > before);
+    assert!(allocations() > before);
 }

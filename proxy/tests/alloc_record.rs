@@ -1,44 +1,11 @@
 //! Recording an exchange allocates nothing at steady state. A binary of its own, for the allocator that counts.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    sync::Arc,
-    time::Duration,
-};
+mod counting;
 
+use std::{sync::Arc, time::Duration};
+
+use counting::allocations;
 use ringlane::observe::{AccessLog, Board, LogTarget, Outcome, Phases, Recorder, Termination};
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The system's allocator, counting what the calling thread takes.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator as it came; the count is a `const` thread-local without a
-// destructor, so touching it neither allocates nor fails.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.dealloc(place, layout) }
-    }
-
-    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.realloc(place, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Records `count` exchanges over a few routes, with times from a microsecond to some seconds and a tick every 100.
 fn record(recorder: &mut Recorder, routes: &[Arc<str>], count: u64) {
@@ -77,9 +44,9 @@ fn record(recorder: &mut Recorder, routes: &[Arc<str>], count: u64) {
 }
 
 fn allocations_of(work: impl FnOnce()) -> u64 {
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     work();
-    ALLOCATIONS.get() - before
+    allocations() - before
 }
 
 fn routes() -> Vec<Arc<str>> {

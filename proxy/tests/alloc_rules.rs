@@ -7,50 +7,17 @@
     reason = "a test that can't go on has failed; dependencies belong to the library"
 )]
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    fmt::Write,
-    hint::black_box,
-};
+mod counting;
+
+use std::{fmt::Write, hint::black_box};
 
 use bytes::BytesMut;
+use counting::allocations;
 use ringlane::{
     control::config::parse_str,
     http::{HeadScan, RequestHead, Scan, Spare},
     rule::{Request, Rules, Scratch},
 };
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The system's allocator, counting what the calling thread takes.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator as it came; the count is a `const` thread-local without a
-// destructor, so touching it neither allocates nor fails.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.dealloc(place, layout) }
-    }
-
-    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's contract is the same.
-        unsafe { System.realloc(place, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Rules of every kind, so many of each.
 fn rules(each: usize) -> std::sync::Arc<Rules> {
@@ -138,12 +105,12 @@ fn asking_allocates_nothing() {
         for _ in 0..20 {
             ask(&rules, &heads, &mut scratch);
         }
-        let before = ALLOCATIONS.get();
+        let before = allocations();
         let matched = ask(&rules, &heads, &mut scratch);
-        assert_eq!((ALLOCATIONS.get() - before, matched), (0, warm), "{each} rules of each kind");
+        assert_eq!((allocations() - before, matched), (0, warm), "{each} rules of each kind");
     }
     // The count counts.
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     black_box(ask(&rules(1), &heads, &mut Scratch::default()));
-    assert!(ALLOCATIONS.get() > before);
+    assert!(allocations() > before);
 }

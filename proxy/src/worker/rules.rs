@@ -1,7 +1,7 @@
 //! What rules say of a request: asked before it is routed, counted, and kept for its line in the access log.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     hash::{BuildHasher, RandomState},
 };
 
@@ -12,31 +12,26 @@ use crate::{
     http::RequestHead,
     observe::{Noted, RequestFields},
     rule::{End, Request, Rules, Scratch},
+    upstream::rng::Rng,
 };
 
 /// What a worker needs to ask rules.
 pub struct Memory {
     scratch: RefCell<Scratch>,
     /// Decides which lines of the access log are written.
-    dice: Cell<u64>,
+    dice: Rng,
 }
 
 impl Default for Memory {
     fn default() -> Memory {
-        // Different in every worker and every process. Never 0, from which it would not move.
-        Memory { scratch: RefCell::default(), dice: Cell::new(RandomState::new().hash_one(0) | 1) }
+        // Different in every worker and every process.
+        Memory { scratch: RefCell::default(), dice: Rng::new(RandomState::new().hash_one(0)) }
     }
 }
 
 impl Memory {
-    /// The next number, xorshift64*: even enough for a sample, and no secret.
     fn random(&self) -> u32 {
-        let mut state = self.dice.get();
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        self.dice.set(state);
-        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32) as u32
+        (self.dice.draw() >> 32) as u32
     }
 }
 

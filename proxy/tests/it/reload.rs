@@ -33,6 +33,13 @@ pub fn await_adopted(proxy: &Proxy, reloads: u64, workers: u64) {
     proxy.await_metric("ringlane_table_adoptions_total", "", (reloads + 1) * workers);
 }
 
+/// Has `toml` loaded, as the n-th good config, and waits until it is in force with every worker.
+#[track_caller]
+pub fn reload_whole(proxy: &Proxy, toml: &str, nth: u64) {
+    reload(proxy, toml);
+    await_adopted(proxy, nth, proxy.metric("ringlane_workers", ""));
+}
+
 #[track_caller]
 fn asks(client: &mut Client, path: &str) -> String {
     client.send(get(path));

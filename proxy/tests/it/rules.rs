@@ -6,9 +6,12 @@ use std::{fs, net::SocketAddr};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-use crate::harness::{
-    Client, Dir, Driver, Origin, Proxy, Setup, Wire, eventually,
-    replies::{OK, get, ok},
+use crate::{
+    harness::{
+        Client, Dir, Driver, Origin, Proxy, Setup, Wire, eventually,
+        replies::{OK, get, ok},
+    },
+    reload::reload_whole as reload,
 };
 
 /// Exchanges are logged beside the config.
@@ -52,18 +55,6 @@ fn lines(proxy: &Proxy, count: usize) -> Vec<Value> {
     let lines: Vec<_> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(lines.len(), count, "{text}");
     lines
-}
-
-/// Puts a config in place of the proxy's own, and waits until it is in force.
-#[track_caller]
-fn reload(proxy: &Proxy, toml: &str, nth: u64) {
-    let path = proxy.dir().join("ringlane.toml");
-    let text = fs::read_to_string(&path).unwrap();
-    let head = &text[..text.find("[[listeners]]").unwrap()];
-    fs::write(&path, format!("{head}{toml}")).unwrap();
-    proxy.signal(libc::SIGHUP);
-    proxy.await_metric("ringlane_config_reloads_total", "result=\"ok\"", nth);
-    proxy.await_metric("ringlane_table_adoptions_total", "", nth + 1);
 }
 
 both_drivers! {

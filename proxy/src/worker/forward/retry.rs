@@ -3,7 +3,6 @@
 use std::{
     cell::Cell,
     future::poll_fn,
-    hash::{BuildHasher, RandomState},
     pin::pin,
     task::Poll,
     time::{Duration, Instant},
@@ -90,7 +89,7 @@ impl<'a> Retrying<'a> {
         if !harmless || !self.kept.is_whole() || client.worker.cutting() {
             return false;
         }
-        let wait = pause(self.again.get() + 1, rules.backoff, rules.backoff_max, chance());
+        let wait = pause(self.again.get() + 1, rules.backoff, rules.backoff_max, this.pool.rng.draw());
         // An answer now is better than none after a wait that can't be finished.
         if client.timer.left().is_some_and(|left| left <= wait) {
             return false;
@@ -145,11 +144,6 @@ fn reason(failure: Failure) -> Option<Reason> {
         Failure::UpstreamSlow(UpstreamWait::Head) => Some(Reason::Timeout),
         _ => None,
     }
-}
-
-/// A number by chance. The standard library has no plainer source of it.
-fn chance() -> u64 {
-    RandomState::new().hash_one(())
 }
 
 /// Waits before the next try, as long as the client stays and the request has time.

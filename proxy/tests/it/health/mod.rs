@@ -10,7 +10,10 @@ use std::fs;
 use serde_json::Value;
 
 use self::site::Site;
-use crate::harness::{Client, Proxy, Setup, eventually, replies::GET};
+use crate::{
+    harness::{Client, Proxy, Setup, eventually, replies::GET},
+    reload::reload_whole as reload,
+};
 
 /// Everything goes to these.
 fn to(sites: &[&Site]) -> Setup {
@@ -62,19 +65,6 @@ fn ask_all(clients: &mut [Client], status: Option<u16>) {
             response.expect(status);
         }
     }
-}
-
-/// Has the proxy read `toml` in place of its config, below what it was started with; the n-th good one.
-#[track_caller]
-fn reload(proxy: &Proxy, toml: &str, nth: u64) {
-    let path = proxy.dir().join("ringlane.toml");
-    let text = fs::read_to_string(&path).unwrap();
-    let head = &text[..text.find("[[listeners]]").unwrap()];
-    fs::write(&path, format!("{head}{toml}")).unwrap();
-    proxy.signal(libc::SIGHUP);
-    proxy.await_metric("ringlane_config_reloads_total", "result=\"ok\"", nth);
-    let workers = proxy.metric("ringlane_workers", "");
-    proxy.await_metric("ringlane_table_adoptions_total", "", (nth + 1) * workers);
 }
 
 /// The codes of the lines of `access.log`, once there are so many.
