@@ -46,7 +46,7 @@ impl Evidence {
     pub(super) fn verdicts(&self) -> Vec<Verdict> {
         let verdict = |what, good, found| Verdict { what, good, found };
         let example = self.example.as_ref().map_or(String::new(), |it| format!(" ({it})"));
-        let growth = Growth::of_thirds(&self.resident);
+        let growth = Growth::of_repeated(&self.resident);
         let peak = self.resident.iter().copied().max().unwrap_or_default();
         let [before, last, slack, top, max] =
             [growth.before, growth.last, growth.slack(), peak, self.resident_max].map(megabytes);
@@ -61,7 +61,7 @@ impl Evidence {
             }),
             verdict("memory's bound", peak <= self.resident_max && peak > 0, format!("peak {top} of {max}")),
             verdict("memory's growth", growth.is_steady(), {
-                format!("median {before} in the first third, {last} in the last, {slack} allowed")
+                format!("median {before} the first time, {last} when the same came again, {slack} allowed")
             }),
             verdict("descriptors", again <= quiet, format!("{quiet} before, {again} when quiet again")),
             verdict("panics", self.panics.is_empty(), {

@@ -20,7 +20,7 @@ const RATE_QUICK: f64 = 100.0;
 const EXAMPLES: &str = "\
 Three upstreams of three endpoints each, all of them under load; faults of endpoints, of clients and of the system begin and end
 at random, of each upstream's endpoints two at a time at most. The same seed and duration give the same schedule, which is
-printed first.
+printed first. Its second half is the first once more, so that memory can be compared.
 
 Exit status: 0 good; 1 an answer that was wrong or somebody else's, memory that grew or passed its bound, a panic, a fault of
 the proxy's own, a worker that had to be started again, a descriptor that was not closed; 2 bad usage.";

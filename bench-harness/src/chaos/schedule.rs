@@ -19,7 +19,7 @@ pub(super) const HANDS: usize = 2;
 const LENGTH: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
 const REST: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(8)];
 const SHARE_MAX: u32 = 5;
-/// From the last fault to the end: what is left of it must be over by then.
+/// From the last fault to the end of its half: what is left of it must be over by then.
 const CALM_SHARE: u32 = 10;
 /// Quiet at the begin.
 const BEGIN: Duration = Duration::from_millis(500);
@@ -64,8 +64,16 @@ impl fmt::Display for Act {
     }
 }
 
-/// All of a run, in order. Of faults of a proxy's own surroundings, those that `can` be put.
+/// All of a run, in order: the same faults twice, so that whatever is held afterwards can be compared.
 pub(super) fn draw(seed: u64, duration: Duration, can: impl Fn(Injection) -> bool) -> Vec<Act> {
+    let half = duration / 2;
+    let first = draw_half(seed, half, can);
+    let again = first.iter().map(|act| Act { at: act.at + half, ..*act });
+    first.iter().copied().chain(again).collect()
+}
+
+/// Of faults of a proxy's own surroundings, those that `can` be put.
+fn draw_half(seed: u64, duration: Duration, can: impl Fn(Injection) -> bool) -> Vec<Act> {
     let end = duration - duration / CALM_SHARE;
     let kinds = |victim| {
         let all = Injection::value_variants().iter().copied();
@@ -160,7 +168,13 @@ mod tests {
         {
             let acts = draw(seed, duration, |it| it != Injection::Dns);
             assert!(acts.is_sorted_by_key(|act| act.at) && !acts.is_empty());
-            assert!(acts.iter().all(|act| act.end() <= duration - duration / CALM_SHARE), "{seed}");
+            let half = duration / 2;
+            let calm = half / CALM_SHARE;
+            assert!(acts.iter().all(|act| act.end() <= duration - calm), "{seed}");
+            let (first, again) = acts.split_at(acts.len() / 2);
+            assert!(first.iter().all(|act| act.end() <= half - calm), "{seed}");
+            let shifted: Vec<_> = first.iter().map(|act| Act { at: act.at + half, ..*act }).collect();
+            assert_eq!(shifted, again);
             assert!(acts.iter().all(|act| act.what != Injection::Dns));
             let kinds: BTreeSet<_> = acts.iter().map(|act| act.what).collect();
             assert!(kinds.len() == 15 || duration < HALF_HOUR, "{kinds:?}");

@@ -35,6 +35,14 @@ impl Growth {
         Self { before: median(first), last: median(last) }
     }
 
+    /// From the first to the second time of a run that does the same twice. What a first time takes once, and an allocator
+    /// keeps, is not counted: only what comes after a third of it is looked at, each time.
+    pub fn of_repeated(samples: &[u64]) -> Self {
+        let (first, second) = samples.split_at(samples.len() / 2);
+        let settled = |half: &[u64]| median(half.get(half.len() / 3..).unwrap_or_default());
+        Self { before: settled(first), last: settled(second) }
+    }
+
     /// What it may have grown by.
     pub fn slack(&self) -> u64 {
         GROWTH_SLACK_BYTES.max(self.before / 1000 * GROWTH_SLACK_PERMILLE)
@@ -138,6 +146,16 @@ mod tests {
         let grown = thirds(|at| 20 * MB + at * MB / 8);
         assert_eq!((grown.before, grown.last), (25 * MB, 45 * MB));
         assert!(!grown.is_steady());
+    }
+
+    #[test]
+    fn what_a_first_time_takes_is_no_growth_and_what_a_second_adds_is() {
+        let halves = |sample: fn(u64) -> u64| Growth::of_repeated(&(0..240).map(sample).collect::<Vec<_>>());
+        // It takes its time to get there; it depends on what is done at the time; it stays there.
+        assert!(halves(|at| (20 + at.min(40) + at % 120 / 4) * MB).is_steady());
+        assert!(!halves(|at| (60 + at / 20 + at % 120 / 4) * MB).is_steady());
+        assert_eq!(halves(|_| MB), Growth { before: MB, last: MB });
+        assert_eq!(Growth::of_repeated(&[]), Growth { before: 0, last: 0 });
     }
 
     #[test]

@@ -69,6 +69,14 @@ pub fn write(out: &mut Vec<u8>, version: Version, ends: Option<Ends>) {
     }
 }
 
+/// Appends the header of a connection that is the proxy's own: of version 1, in which that can't be said, `UNKNOWN`.
+pub fn write_local(out: &mut Vec<u8>, version: Version) {
+    match version {
+        Version::V1 => v1::write(out, None),
+        Version::V2 => v2::write_local(out),
+    }
+}
+
 /// The same ends with addresses of one family, which is all that a header can say: IPv4 where both are, else IPv6.
 fn one_family(ends: Ends) -> Ends {
     let Ends { source, destination } = ends;

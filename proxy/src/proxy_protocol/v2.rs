@@ -138,6 +138,12 @@ pub(super) fn write(out: &mut Vec<u8>, ends: Option<Ends>) {
     out.extend_from_slice(&destination.port().to_be_bytes());
 }
 
+/// `LOCAL`, which has no addresses.
+pub(super) fn write_local(out: &mut Vec<u8>) {
+    out.extend_from_slice(SIGNATURE);
+    out.extend_from_slice(&[VERSION << 4 | LOCAL, 0, 0, 0]);
+}
+
 fn octets(ip: IpAddr) -> [u8; 16] {
     match ip {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),

@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, UnixStream},
     task::JoinHandle,
 };
@@ -14,6 +14,7 @@ use tokio::{
 use crate::{
     control::raw::quantity::show_duration,
     limits::{HEALTH_CHECK_BODY_BYTES_MAX, HEALTH_CHECK_HEAD_BYTES_MAX},
+    proxy_protocol::{self, Version},
     upstream::{
         Address, Endpoint,
         health::{Checks, Probe},
@@ -34,34 +35,44 @@ impl<T> Drop for Running<T> {
     }
 }
 
-/// Checks an endpoint once.
+/// Checks an endpoint once, on a connection that begins with such a header, if with any.
 ///
 /// # Errors
 /// What is wrong with it, in words.
-pub(super) async fn check(endpoint: &Endpoint, checks: &Checks) -> Result<(), String> {
+pub(super) async fn check(
+    endpoint: &Endpoint,
+    checks: &Checks,
+    greeting: Option<Version>,
+) -> Result<(), String> {
     let late = |_| Err(format!("no answer within {}", show_duration(checks.timeout)));
-    tokio::time::timeout(checks.timeout, ask(endpoint, &checks.probe)).await.unwrap_or_else(late)
+    tokio::time::timeout(checks.timeout, ask(endpoint, &checks.probe, greeting)).await.unwrap_or_else(late)
 }
 
-async fn ask(endpoint: &Endpoint, probe: &Probe) -> Result<(), String> {
+async fn ask(endpoint: &Endpoint, probe: &Probe, greeting: Option<Version>) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("can't connect: {error}");
     match &endpoint.address {
         Address::Tcp(address) => {
             let stream = TcpStream::connect(address).await.map_err(failed)?;
-            talk(stream, &endpoint.label, probe).await
+            talk(stream, &endpoint.label, probe, greeting).await
         }
         Address::Unix(path) => {
             let stream = UnixStream::connect(path).await.map_err(failed)?;
-            talk(stream, UNIX_HOST, probe).await
+            talk(stream, UNIX_HOST, probe, greeting).await
         }
     }
 }
 
 async fn talk(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     own_host: &str,
     probe: &Probe,
+    greeting: Option<Version>,
 ) -> Result<(), String> {
+    if let Some(version) = greeting {
+        let mut header = Vec::new();
+        proxy_protocol::write_local(&mut header, version);
+        stream.write_all(&header).await.map_err(|error| format!("can't write to it: {error}"))?;
+    }
     let Probe::Http { path, host, status, body } = probe else { return Ok(()) };
     let request = Request::get(&**path)
         .header(header::HOST, host.as_deref().unwrap_or(own_host))

@@ -36,6 +36,7 @@ use self::{show::Clocks, watched::Watched};
 use crate::{
     limits::{HEALTH_CHECKS_MAX, HEALTH_LOOK_EVERY},
     observe::Board,
+    proxy_protocol::Version,
     upstream::{Endpoint, Upstream, health, health::Checks},
 };
 
@@ -191,9 +192,18 @@ impl Watching {
     }
 }
 
+/// The checks, and the PROXY protocol header that each begins with, as all connections to that upstream.
+type HowToCheck = (Checks, Option<Version>);
+
 /// Checks an endpoint again and again. `at_once`: nothing is known of it, so the first check does not wait. All others come at
 /// times of their own, so that those of many endpoints do not come together.
-async fn keep_checking(health: Health, upstream: u32, endpoint: Endpoint, checks: Checks, at_once: bool) {
+async fn keep_checking(
+    health: Health,
+    upstream: u32,
+    endpoint: Endpoint,
+    (checks, greeting): HowToCheck,
+    at_once: bool,
+) {
     if !at_once {
         sleep(checks.interval.mul_f64(chance())).await;
     }
@@ -202,7 +212,7 @@ async fn keep_checking(health: Health, upstream: u32, endpoint: Endpoint, checks
         // Never closed.
         let seat = health.0.seats.acquire().await;
         let begun = Instant::now();
-        let result = check::check(&endpoint, &checks).await;
+        let result = check::check(&endpoint, &checks, greeting).await;
         drop(seat);
         health.check_ended((upstream, endpoint.id), result);
         let wait = if first { checks.interval.mul_f64(chance()) } else { jittered(&checks, chance()) };

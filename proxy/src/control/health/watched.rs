@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use super::{
-    Health,
+    Health, HowToCheck,
     breaker::Switch,
     check::Running,
     judge::{self, Judged, State},
@@ -13,7 +13,7 @@ use crate::{
     observe::Process,
     upstream::{
         Endpoint, Upstream, circuit,
-        health::{self, Checks, Totals, WHOLE_SHARE},
+        health::{self, Totals, WHOLE_SHARE},
     },
 };
 
@@ -51,7 +51,9 @@ impl Watched {
         if self.upstream.as_ref().is_some_and(|before| Arc::ptr_eq(before, upstream)) {
             return;
         }
-        let checks = |of: &Upstream| of.health.as_ref().and_then(|it| it.checks.clone());
+        let checks = |of: &Upstream| -> Option<HowToCheck> {
+            Some((of.health.as_ref()?.checks.clone()?, of.proxy_protocol))
+        };
         let checks_before = self.upstream.as_deref().and_then(checks);
         let checks = checks(upstream);
         let same_checks = checks == checks_before;
@@ -195,7 +197,7 @@ impl Place {
     }
 
     /// Has it checked, or not any more.
-    fn check(&mut self, health: &Health, upstream: u32, checks: Option<&Checks>, at_once: bool) {
+    fn check(&mut self, health: &Health, upstream: u32, checks: Option<&HowToCheck>, at_once: bool) {
         self.checking = checks.map(|checks| {
             let (health, endpoint) = (health.clone(), self.endpoint.clone());
             Running(tokio::spawn(keep_checking(health, upstream, endpoint, checks.clone(), at_once)))

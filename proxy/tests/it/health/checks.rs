@@ -61,6 +61,26 @@ fn a_connection_is_enough_for_a_tcp_check() {
     await_state(&proxy, 0, "up");
 }
 
+/// As every connection to such an endpoint; the connection is nobody's but the proxy's own.
+#[test]
+fn a_check_begins_with_a_proxy_header_where_the_upstream_wants_one() {
+    let local: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+    for (version, header) in [("v1", b"PROXY UNKNOWN\r\n".as_slice()), ("v2", local)] {
+        for kind in ["type = \"tcp\"", "path = \"/up\""] {
+            let origin = Origin::manual();
+            let setup = Setup::to(&origin).upstream(&format!("proxy_protocol = \"{version}\""));
+            let proxy = checked(setup, kind).start(Driver::Epoll);
+            let mut check = origin.accept();
+            assert_eq!(check.read_exact(header.len()), header, "{version}, {kind}");
+            if kind.starts_with("path") {
+                assert_eq!(check.read_request().target(), "/up");
+                check.send(OK);
+            }
+            await_state(&proxy, 0, "up");
+        }
+    }
+}
+
 #[test]
 fn unix_sockets_are_checked_too() {
     let dir = Dir::new();
