@@ -47,7 +47,11 @@ pub struct HeadScan {
 /// all to try first. What that refuses is `HeadScan`'s to judge.
 pub(super) fn likely_end(buf: &[u8], bytes_max: usize) -> Option<usize> {
     let seen = buf.get(..buf.len().min(bytes_max)).unwrap_or_default();
-    memchr::memmem::find(seen, b"\r\n\r\n").map(|at| at + 4)
+    // Line by line: a search for all four bytes at once first has to prepare itself, for longer than most heads take.
+    memchr::memchr_iter(b'\n', seen).map(|at| at + 1).find(|end| {
+        let head = seen.get(..*end).unwrap_or_default();
+        head.ends_with(b"\r\n\r\n")
+    })
 }
 
 impl HeadScan {

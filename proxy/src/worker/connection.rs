@@ -10,7 +10,7 @@ use super::{
     deadline::{Patience, Rest, Timer},
     doors::Door,
     exchange, header, limited,
-    pace::Paces,
+    pace::{Paces, Takes},
     peer::{Asked, Ends},
     relay::Piece,
     socket::{Socket, WriteError},
@@ -99,10 +99,12 @@ impl Client {
 
     /// Writes all of `out`.
     pub async fn write<B: monoio::buf::IoBuf>(&self, out: B) -> Result<B, Failure> {
-        self.socket.write_all(&self.timer, self.reads(), out).await.map_err(|error| match error {
-            WriteError::Closed => Failure::ClientGone,
-            WriteError::Slow => self.late(Failure::ClientSlow(ClientWait::ResponseWrite)),
-        })
+        self.socket.write_all(&self.timer, Takes::Client(self.reads()), out).await.map_err(
+            |error| match error {
+                WriteError::Closed => Failure::ClientGone,
+                WriteError::Slow => self.late(Failure::ClientSlow(ClientWait::ResponseWrite)),
+            },
+        )
     }
 
     /// Writes a response that is all there.

@@ -230,7 +230,7 @@ async fn run<'t>(
     let pool = adopted.pool(place).ok_or(Failure::NoEndpoints)?;
     let upstream = adopted.table.upstream(place).ok_or(Failure::NoEndpoints)?;
     chosen.upstream = Some(upstream);
-    chosen.under_way = Some(pool.flow().begin(progress.started));
+    chosen.under_way = Some(pool.flow().begin());
     let forward = Forward::new(client, head, selected, pool, upstream);
     let permit = pool.admit(upstream.breaker.as_ref())?;
     let result = forward::forward(&forward, buf, reader, progress).await;
@@ -300,10 +300,10 @@ fn record(
 ) {
     let worker = &client.worker;
     let now = worker.now();
-    if let Some(under_way) = chosen.under_way {
-        under_way.end(now);
-    }
     let total_us = now.duration_since(progress.started).as_micros() as u64;
+    if let Some(under_way) = chosen.under_way {
+        under_way.end(total_us);
+    }
     let phases = &mut progress.phases;
     phases.total_us = total_us;
     let waits = phases.queue_us + phases.connect_us + phases.first_byte_us + progress.waited_us;

@@ -256,7 +256,7 @@ fn body(client: &Client, limits: &RouteLimits, reader: &BodyReader) -> Result<()
 pub fn put_fields(out: &mut Vec<u8>, route: Option<&Route>, progress: &Progress) {
     if let Some(standing) = progress.standing
         && let Some(rate) = route.and_then(|route| route.limits.as_ref()?.rate.as_ref())
-        && let Some(end) = memchr::memmem::find(out, b"\r\n\r\n")
+        && let Some(end) = out.windows(4).position(|four| four == b"\r\n\r\n")
     {
         let (at, length) = (end + 2, out.len());
         let (mut remaining, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());

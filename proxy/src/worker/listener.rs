@@ -123,7 +123,7 @@ async fn accept(worker: &Rc<Worker>, door: &Rc<Door>, registered: Registered) {
     // Taken since the last SYN. A queue holds no more than this, so a socket that goes on getting clients, because its
     // filter has no effect, does not keep the loop.
     let mut last_taken = 0;
-    let mut full = false;
+    let (mut full, mut looked_again) = (false, false);
     loop {
         // At the end, whoever waits is taken without another wait.
         if !(full && door.is_leaving()) {
@@ -138,6 +138,11 @@ async fn accept(worker: &Rc<Worker>, door: &Rc<Door>, registered: Registered) {
         }
         let all = !full || last_taken > LISTEN_BACKLOG as usize;
         if worker.draining() && all {
+            if !looked_again {
+                // A handshake that is complete for its client may be on its way to the queue: a tick is time enough.
+                looked_again = true;
+                continue;
+            }
             // Who has come so far is served; the next connect is refused.
             // SAFETY: `polled` keeps the descriptor open.
             let _ = unsafe { libc::shutdown(raw, libc::SHUT_RDWR) };

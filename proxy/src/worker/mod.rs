@@ -279,10 +279,14 @@ impl Worker {
 
     fn tick(&self, ticks: u32, late: Duration) {
         self.tell_time();
-        let last = self.tick_time.replace(Instant::now());
-        self.pools.borrow().iter().for_each(|pool| pool.watch(last));
+        let now = Instant::now();
+        let last = self.tick_time.replace(now);
+        for pool in self.pools.borrow().iter() {
+            pool.watch(last);
+            pool.flow().tick(now);
+        }
         self.deadlines.advance(ticks);
-        self.limiter.tick(self.tick_time.get(), self.counters());
+        self.limiter.tick(now, self.counters());
         let order = self.setup.orders.heard();
         if order > self.order.get() {
             self.order.set(order);

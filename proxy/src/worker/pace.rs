@@ -73,6 +73,51 @@ impl Client {
     }
 }
 
+/// The wait for whoever is written to. One type for both, so that there is one `write_all`.
+#[derive(Clone, Copy)]
+pub enum Takes<'a> {
+    /// An upstream: so long at a time.
+    Upstream(Duration),
+    /// A client.
+    Client(Waits<'a>),
+}
+
+impl From<Duration> for Takes<'_> {
+    fn from(wait: Duration) -> Self {
+        Takes::Upstream(wait)
+    }
+}
+
+impl Patience for Takes<'_> {
+    fn begin(&self) -> Option<Duration> {
+        match self {
+            Takes::Upstream(wait) => wait.begin(),
+            Takes::Client(waits) => waits.begin(),
+        }
+    }
+
+    fn more(&self) -> Option<Duration> {
+        match self {
+            Takes::Upstream(wait) => wait.more(),
+            Takes::Client(waits) => waits.more(),
+        }
+    }
+
+    fn end(&self) {
+        match self {
+            Takes::Upstream(wait) => wait.end(),
+            Takes::Client(waits) => waits.end(),
+        }
+    }
+
+    fn moved(&self, bytes: usize) {
+        match self {
+            Takes::Upstream(wait) => wait.moved(bytes),
+            Takes::Client(waits) => waits.moved(bytes),
+        }
+    }
+}
+
 impl Waits<'_> {
     /// How long it may do nothing.
     fn idle(&self) -> Duration {

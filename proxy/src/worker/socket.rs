@@ -25,6 +25,7 @@ use socket2::SockRef;
 
 use super::{
     deadline::{Elapsed, Patience, Timer},
+    pace::Takes,
     watch::{Taken, Watch},
 };
 use crate::upstream::Address;
@@ -248,12 +249,7 @@ impl Socket {
 
     /// Writes all of `buf` through the ring and gives it back, waiting at most `wait` for each part to go out. After an
     /// error some bytes may be out: the connection is of no more use.
-    pub async fn write_all<P: Patience + Copy, B: IoBuf>(
-        &self,
-        timer: &Timer,
-        wait: P,
-        buf: B,
-    ) -> Result<B, WriteError> {
+    pub async fn write_all<B: IoBuf>(&self, timer: &Timer, wait: Takes<'_>, buf: B) -> Result<B, WriteError> {
         let total = buf.bytes_init();
         // Written, nothing would look like a peer that takes nothing.
         if total == 0 {
@@ -279,10 +275,10 @@ impl Socket {
         }
     }
 
-    async fn write_rest<P: Patience + Copy, B: IoBuf>(
+    async fn write_rest<B: IoBuf>(
         &self,
         timer: &Timer,
-        wait: P,
+        wait: Takes<'_>,
         mut buf: B,
         mut done: usize,
     ) -> Result<B, WriteError> {

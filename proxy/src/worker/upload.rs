@@ -173,7 +173,7 @@ pub async fn upload(
             passed += buf.len() as u64;
             worker.counters().upstream_bytes_out.add(buf.len() as u64);
             keep(kept, buf, passed, reader);
-            upstream.write_all(&state.timer, wait, std::mem::take(buf)).await.map(|mut back| {
+            upstream.write_all(&state.timer, wait.into(), std::mem::take(buf)).await.map(|mut back| {
                 back.clear();
                 *buf = back;
             })
@@ -185,7 +185,10 @@ pub async fn upload(
             if out.is_empty() {
                 Ok(())
             } else {
-                upstream.write_all(&state.timer, wait, std::mem::take(&mut out)).await.map(|back| out = back)
+                upstream
+                    .write_all(&state.timer, wait.into(), std::mem::take(&mut out))
+                    .await
+                    .map(|back| out = back)
             }
         };
         state.remaining.set(reader.remaining());

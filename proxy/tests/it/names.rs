@@ -40,6 +40,17 @@ fn port_of(origin: &Origin) -> u16 {
     origin.address().parse::<std::net::SocketAddr>().unwrap().port()
 }
 
+/// Two servers with one port at two addresses. The port may be somebody else's at the second: then another one is tried.
+fn twins(origin: impl Fn() -> Origin) -> (Origin, TcpListener) {
+    for _ in 0..20 {
+        let one = origin();
+        if let Ok(other) = TcpListener::bind(("127.0.0.2", port_of(&one))) {
+            return (one, other);
+        }
+    }
+    panic!("no port is free at both addresses");
+}
+
 both_drivers! {
     fn a_name_is_looked_up(driver) {
         let origin = Origin::replies(&[OK]);
@@ -49,8 +60,7 @@ both_drivers! {
     }
 
     fn each_address_of_a_name_is_an_endpoint(driver) {
-        let one = Origin::replies(&[ok("one")]);
-        let two = TcpListener::bind(("127.0.0.2", port_of(&one))).unwrap();
+        let (one, two) = twins(|| Origin::replies(&[ok("one")]));
         let Some(hosts) = Hosts::new("127.0.0.1 app.test\n127.0.0.2 app.test\n") else { return };
         let proxy = hosts.start(driver, port_of(&one));
         let mut client = proxy.connect();
@@ -64,8 +74,7 @@ both_drivers! {
     }
 
     fn a_new_address_is_taken_up_and_the_old_one_given_up(driver) {
-        let old = Origin::manual();
-        let new = TcpListener::bind(("127.0.0.2", port_of(&old))).unwrap();
+        let (old, new) = twins(Origin::manual);
         let Some(hosts) = Hosts::new("127.0.0.1 app.test\n") else { return };
         let proxy = hosts.start(driver, port_of(&old));
         let (mut idle, mut busy) = (proxy.connect(), proxy.connect());

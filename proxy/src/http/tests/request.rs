@@ -265,3 +265,28 @@ fn max_forwards_counts_for_options_and_trace_only() {
         Some("more than one Max-Forwards")
     );
 }
+
+/// A name is what it is in any case, and with any other byte of a token in it it is not.
+#[test]
+fn names_are_known_in_any_case_and_in_no_other_way() {
+    use crate::http::{FieldKind, bytes::is_token_byte};
+    for (name, kind) in [
+        ("te", FieldKind::Te),
+        ("connection", FieldKind::Connection),
+        ("keep-alive", FieldKind::KeepAlive),
+        ("content-length", FieldKind::ContentLength),
+        ("transfer-encoding", FieldKind::TransferEncoding),
+        ("proxy-authentication-info", FieldKind::ProxyAuthenticationInfo),
+    ] {
+        assert_eq!(FieldKind::of(name.to_ascii_uppercase().as_bytes()), kind);
+        for at in 0..name.len() {
+            for byte in (0..=255).filter(|byte| is_token_byte(*byte)) {
+                let mut other = name.as_bytes().to_vec();
+                other[at] = byte;
+                let same = other.eq_ignore_ascii_case(name.as_bytes());
+                assert_eq!(FieldKind::of(&other) == kind, same, "{:?}", other.escape_ascii().to_string());
+            }
+        }
+        assert_eq!(FieldKind::of(format!("{name}x").as_bytes()), FieldKind::Other);
+    }
+}

@@ -44,7 +44,7 @@ pub(super) async fn attempt(
     let passed = body_so_far(this, buf, reader, &mut out)?;
     progress.request_bytes += (before - buf.len()) as u64;
     worker.counters().upstream_bytes_out.add(out.len() as u64);
-    match upstream.write_all(&this.client.timer, this.head_wait.get(), out).await {
+    match upstream.write_all(&this.client.timer, this.head_wait.get().into(), out).await {
         Ok(out) => worker.buffers.give_write(out),
         // It may have answered before it closed: what there is to read decides.
         Err(WriteError::Closed) if !matches!(upstream.peek(), Ok(1..)) => {

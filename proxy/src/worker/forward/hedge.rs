@@ -223,7 +223,7 @@ async fn second(this: &Forward<'_>, first: &Sent, timer: &Timer, attempts: &Cell
     worker.counters().upstream_bytes_out.add(out.len() as u64);
     worker.counters().hedges.inc();
     attempts.set(attempts.get() + 1);
-    match upstream.write_all(timer, this.head_wait.get(), out).await {
+    match upstream.write_all(timer, this.head_wait.get().into(), out).await {
         Ok(out) => worker.buffers.give_write(out),
         Err(_) => {
             this.pool.note(&endpoint, Ended::Failed(Failure::UpstreamClosed));

@@ -146,8 +146,9 @@ fn begin(
     };
     let date = worker.date();
     let mut digits = itoa::Buffer::new();
-    let value = Some(digits.format(progress.attempts));
-    let told = progress.tells_attempts.then_some(OwnField { name: ATTEMPTS, value });
+    let told = progress
+        .tells_attempts
+        .then(|| OwnField { name: ATTEMPTS, value: Some(digits.format(progress.attempts)) });
     let how = ResponseEncoding {
         edits: &this.route.response_headers,
         own: told.as_slice(),

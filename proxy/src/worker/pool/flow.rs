@@ -1,5 +1,5 @@
 //! What Little's law needs to know of an upstream: how many exchanges it has had, how long they took, and how many there
-//! were at a time. A few additions per exchange, with times that are read anyway.
+//! were at a time. A few additions per exchange: it begins at the last tick, and whoever records it says how long it took.
 
 use std::{
     cell::Cell,
@@ -15,6 +15,8 @@ const SPAN: Duration = Duration::from_secs(30);
 /// Counts of one upstream on one worker. Times are microseconds since `born`.
 pub struct Flow {
     born: Instant,
+    /// The last tick.
+    now_us: Cell<u64>,
     /// Exchanges under way, and the sum of when they began.
     in_flight: Cell<u32>,
     began_us: Cell<u64>,
@@ -42,6 +44,7 @@ impl Flow {
     pub fn new(now: Instant) -> Flow {
         Flow {
             born: now,
+            now_us: Cell::default(),
             in_flight: Cell::default(),
             began_us: Cell::default(),
             exchanges: Cell::default(),
@@ -56,10 +59,15 @@ impl Flow {
         at.saturating_duration_since(self.born).as_micros() as u64
     }
 
+    /// A tick: the time of all that begins until the next one.
+    pub fn tick(&self, now: Instant) {
+        self.now_us.set(self.micros(now));
+    }
+
     /// An exchange has begun.
     #[inline]
-    pub fn begin(&self, at: Instant) -> UnderWay<'_> {
-        let since_us = self.micros(at);
+    pub fn begin(&self) -> UnderWay<'_> {
+        let since_us = self.now_us.get();
         self.began_us.set(self.began_us.get() + since_us);
         let in_flight = self.in_flight.get() + 1;
         self.in_flight.set(in_flight);
@@ -112,11 +120,10 @@ pub struct UnderWay<'f> {
 }
 
 impl UnderWay<'_> {
-    /// It has ended. One that is dropped instead has not been.
+    /// It has ended, after so long. One that is dropped instead has not been.
     #[inline]
-    pub fn end(self, now: Instant) {
+    pub fn end(self, took_us: u64) {
         let flow = self.flow;
-        let took_us = flow.micros(now).saturating_sub(self.since_us);
         flow.exchanges.set(flow.exchanges.get() + 1);
         flow.ended_us.set(flow.ended_us.get() + took_us);
     }
@@ -137,6 +144,7 @@ mod tests {
     use crate::upstream::{Balance, PoolLimits};
 
     const S: Duration = Duration::from_secs(1);
+    const SECOND_US: u64 = 1_000_000;
 
     fn upstream() -> Upstream {
         let it = crate::upstream::tests::balancers::upstream(Balance::RoundRobin, &[]);
@@ -155,15 +163,18 @@ mod tests {
         let start = Instant::now();
         let flow = Flow::new(start);
         assert_eq!(report(&flow, start + S), None);
-        let one = flow.begin(start + S);
-        let two = flow.begin(start + 2 * S);
-        one.end(start + 4 * S);
+        let begin = |second: u32| {
+            flow.tick(start + second * S);
+            flow.begin()
+        };
+        let (one, two) = (begin(1), begin(2));
+        one.end(3 * SECOND_US);
         assert_eq!(report(&flow, start + 6 * S), Some([6, 1, 3, 3 + 4, 2]));
-        two.end(start + 8 * S);
+        two.end(6 * SECOND_US);
         // Little's law: what was in flight, on average, is the rate times the latency.
         assert_eq!(report(&flow, start + 10 * S), Some([10, 2, 9, 9, 2]));
         // Given up by a panic, it has never been.
-        drop(flow.begin(start + 9 * S));
+        drop(begin(9));
         assert_eq!(report(&flow, start + 10 * S), Some([10, 2, 9, 9, 2]));
     }
 
@@ -172,9 +183,10 @@ mod tests {
         let start = Instant::now();
         let flow = Flow::new(start);
         let at = |second: u32| start + second * S;
-        let tunnel = flow.begin(at(0));
-        let burst: Vec<_> = (0..9).map(|_| flow.begin(at(1))).collect();
-        burst.into_iter().for_each(|it| it.end(at(2)));
+        let tunnel = flow.begin();
+        flow.tick(at(1));
+        let burst: Vec<_> = (0..9).map(|_| flow.begin()).collect();
+        burst.into_iter().for_each(|it| it.end(SECOND_US));
         for second in 1..=59 {
             flow.turn(at(second));
         }
@@ -184,7 +196,7 @@ mod tests {
             flow.turn(at(second));
         }
         assert_eq!(report(&flow, at(95)), Some([35, 0, 0, 35, 1]));
-        tunnel.end(at(100));
+        tunnel.end(100 * SECOND_US);
         assert_eq!(report(&flow, at(100)).unwrap()[3], 40);
         for second in 100..=160 {
             flow.turn(at(second));
