@@ -59,6 +59,21 @@ both_drivers! {
         assert_eq!(client.read_response().expect(200).text(), "a");
     }
 
+    /// How slow it is nobody would know otherwise, as its response is never read.
+    fn a_balancer_that_goes_by_latency_hears_of_who_has_lost(driver) {
+        let (a, b) = (Origin::serve(|mut wire| drop(wire.read_to_end())), Origin::replies(&[ok("b")]));
+        let setup = Setup::to_endpoints(&[&a.address(), &b.address()]);
+        let setup = setup.upstream("balance = \"peak_ewma\"").route(&format!("hedge = {{ {SOON} }}"));
+        let proxy = setup.start(driver);
+        let mut client = proxy.connect();
+        for _ in 0..40 {
+            client.send(GET);
+            assert_eq!(client.read_response().expect(200).text(), "b");
+        }
+        // Once, or when both were unknown; some seconds later it would be tried again.
+        assert!(a.connections() <= 2, "{} tries at the slow one", a.connections());
+    }
+
     fn the_first_wins_after_all(driver) {
         let (a, b) = (Origin::manual(), Origin::manual());
         let proxy = hedged(&a, &b, SOON).start(driver);

@@ -79,11 +79,12 @@ pub async fn race(
     if first_ended {
         this.pool.note(&first.endpoint, Ended::Failed(Failure::UpstreamClosed));
     }
+    // How long it would have taken nobody knows: at least so long.
+    let elapsed = worker.now().saturating_duration_since(first.at).as_micros() as u64;
+    this.pool.outrun(&first.endpoint, elapsed);
+    worker.hedges.record(route, hedge, elapsed);
     let passed = second.at.saturating_duration_since(first.at);
     progress.waited_us += passed.as_micros() as u64;
-    // How long it would have taken nobody knows: at least so long.
-    let elapsed = worker.now().saturating_duration_since(first.at);
-    worker.hedges.record(route, hedge, elapsed.as_micros() as u64);
     progress.endpoint = second.lease.as_ref().map(|lease| Rc::clone(lease.label()));
     // The first one's lease is not given back: its connection closes.
     *first = second;

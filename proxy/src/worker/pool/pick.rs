@@ -251,6 +251,11 @@ impl Pool {
         }
     }
 
+    /// A try at `endpoint` has been given up for a quicker one after so long.
+    pub fn outrun(&self, endpoint: &EndpointState, first_byte_us: u64) {
+        self.learn(endpoint, Ended::Answered { status: 200, first_byte_us });
+    }
+
     /// Learns from how a try at `endpoint` ended, where latency counts.
     #[inline]
     pub(super) fn learn(&self, endpoint: &EndpointState, ended: Ended) {
