@@ -13,6 +13,7 @@ use hdrhistogram::Histogram;
 use super::etcd;
 use crate::{
     client::Client,
+    cpu,
     fault::{At, Result},
     load::tally::Tally,
 };
@@ -157,6 +158,7 @@ impl Series {
 
     /// Sends those changes of a schedule that are the turn of one sender, and tells of each beforehand.
     pub(super) fn send(&self, schedule: &Schedule, sender: u64, tell: &Sender<Sent>) -> Result<Counts> {
+        cpu::set_niceness(cpu::GIVES_WAY);
         let mut counts = Counts::new()?;
         let mut client = match self.source {
             Source::Api(address) | Source::Etcd(address) => Some(Client::new(address, ANSWER_TIMEOUT)),

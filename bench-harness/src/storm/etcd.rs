@@ -12,6 +12,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
     client::Client,
+    cpu,
     fault::{At, Fault, Result},
     loadtest::{
         peer::find_program,
@@ -55,7 +56,8 @@ impl Etcd {
         let Some(program) = find_program("etcd") else { return Ok(None) };
         let (address, peer) = (free_address()?, free_address()?);
         let (client_url, peer_url) = (format!("http://{address}"), format!("http://{peer}"));
-        let mut command = Command::new(program);
+        let mut command = Command::new("nice");
+        command.args(["-n", &cpu::GIVES_WAY.to_string()]).arg(program);
         let data = Data(dir.join("etcd-data"));
         command.arg("--data-dir").arg(&data.0).args([
             "--listen-client-urls",

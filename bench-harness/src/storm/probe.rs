@@ -10,7 +10,7 @@ use std::{
 use hdrhistogram::Histogram;
 
 use super::changes::{Sent, Series};
-use crate::{client::Client, fault::Result, load::tally::Tally};
+use crate::{client::Client, cpu, fault::Result, load::tally::Tally};
 
 /// From one question to the next: what a delay is exact to, besides the time of an answer.
 const PROBE_EVERY: Duration = Duration::from_millis(1);
@@ -65,8 +65,7 @@ pub(super) fn watch(
     until: Instant,
     give_up: impl Fn(Instant) -> bool,
 ) -> Result<Seen> {
-    // SAFETY: names this thread alone. Without the right to it, things stay as they are.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
+    cpu::set_niceness(NICENESS);
     let empty = Tally::new()?.latency;
     let mut seen =
         Seen { delay: empty.clone(), lost: 0, went_back: 0, probe: empty, failures: 0, example: None };

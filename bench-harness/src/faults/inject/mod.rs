@@ -22,14 +22,13 @@ use std::{
 
 use super::{endpoint::Endpoint, injection::Injection};
 use crate::{
+    cpu,
     fault::{Fault, Result},
     memory::visits::Kind,
 };
 
 /// One end of a flap to the other.
 const FLAP: Duration = Duration::from_secs(1);
-/// Further from the core than the load: where they share one, what the load sees is to be the proxy's doing, not ours.
-const NICENESS: libc::c_int = 10;
 
 /// What of a proxy a fault may be put to.
 #[derive(Clone, Debug)]
@@ -96,8 +95,7 @@ pub(crate) fn at_endpoint(what: Injection, endpoint: &mut Endpoint, length: Dura
 pub(crate) fn at_proxy(what: Injection, target: &Target, length: Duration) -> Result<Done> {
     thread::scope(|scope| {
         let hand = scope.spawn(|| {
-            // SAFETY: names this thread alone; those that it starts are as nice.
-            unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS) };
+            cpu::set_niceness(cpu::GIVES_WAY);
             by_hand(what, target, length)
         });
         hand.join().unwrap_or_else(|_| Err(Fault::new("who put the fault panicked; see above")))
