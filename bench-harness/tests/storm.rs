@@ -90,11 +90,12 @@ fn all_sources_change_routes_at_once_and_nothing_is_lost() {
     let results = &json["results"];
     let storms = results["storms"].as_array().unwrap();
     storms.iter().for_each(is_clean);
-    assert_eq!((storms.len(), results["quiet"].as_array().unwrap().len()), (5, 6));
+    // So short a storm is one; a long one has parts with quiet times between them.
+    assert_eq!((storms.len(), results["quiet"].as_array().unwrap().len()), (1, 2));
     // Where etcd is missing, two sources have all changes; CI has it.
     assert!(results["etcd"] == true || env::var_os("CI").is_none(), "{text}");
     let sent: u64 = storms.iter().map(|it| number(it, "/changes/sent")).sum();
-    assert!((99..=106).contains(&sent), "{text}");
+    assert!((99..=102).contains(&sent), "{text}");
     assert_eq!(number(results, "/acts/reloads"), 10);
     assert_eq!((number(results, "/acts/roll_backs"), number(results, "/acts/roll_backs_failed")), (5, 0));
 }

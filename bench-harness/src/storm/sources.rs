@@ -38,11 +38,13 @@ const CHANGES_PER_SECOND: u32 = 50;
 const CHANGED: usize = SENDERS;
 /// Bodies and their weights.
 const SIZES: [(u64, u32); 4] = [(13, 8), (1_000, 4), (16_384, 2), (100_000, 1)];
-/// The time with changes is divided into so many parts, with quiet ones around each.
+/// The time with changes is divided into so many parts, with quiet ones around each. A part must be long enough for all routes
+/// to be changed again after the last roll-back in it, or there is but one.
 const ROUNDS: u32 = 5;
-/// In each of them.
-const RELOADS: u32 = 2;
-const ROLL_BACKS: u32 = 1;
+const PART_MIN: Duration = Duration::from_secs(2);
+/// Over all parts.
+const RELOADS: u32 = 10;
+const ROLL_BACKS: u32 = 5;
 /// How far back these go, in revisions.
 const BACK: usize = 5;
 /// The last of them is at this share of a part, so that changes follow.
@@ -87,12 +89,13 @@ pub(super) fn run(args: &StormArgs, cores: Cores, dir: &Path, mut environment: E
     all.storm(None, CHANGED as u64, Duration::ZERO)?;
 
     println!(
-        "{:?} of changes through {}, in {ROUNDS} parts with quiet times around them ...",
+        "{:?} of changes through {}, in {} parts with quiet times around them ...",
         args.storm(),
-        all.names()
+        all.names(),
+        all.rounds()
     );
     let mut found = Found { storms: Vec::new(), quiet: vec![all.quiet()?], acts: Acts::default() };
-    for round in 0..ROUNDS {
+    for round in 0..all.rounds() {
         found.storms.push(all.stormy(round, &mut found.acts)?);
         found.quiet.push(all.quiet()?);
     }
@@ -140,6 +143,10 @@ impl All<'_> {
         self.series.iter().map(|it| it.source.name()).collect::<Vec<_>>().join(", ")
     }
 
+    fn rounds(&self) -> u32 {
+        if self.args.storm() / ROUNDS < PART_MIN { 1 } else { ROUNDS }
+    }
+
     /// From one change to the next of one source.
     fn every(&self) -> Duration {
         Duration::from_secs(1) * self.series.len() as u32 / CHANGES_PER_SECOND
@@ -167,29 +174,32 @@ impl All<'_> {
     }
 
     fn quiet(&self) -> Result<Window> {
-        let duration = self.args.storm() / ROUNDS / QUIET_SHARE;
+        let duration = self.args.storm() / self.rounds() / QUIET_SHARE;
         let plan = self.site.plan(self.args, self.cores, &SIZES, duration)?;
         window::run(self.site, Some(&plan), duration, &self.storms(0, 0, Duration::ZERO), |_| Ok(()))
     }
 
     fn stormy(&self, round: u32, acts: &mut Acts) -> Result<Window> {
-        let duration = self.args.storm() / ROUNDS;
+        let duration = self.args.storm() / self.rounds();
         let plan = self.site.plan(self.args, self.cores, &SIZES, duration)?;
         let count = (duration.as_secs_f64() / self.every().as_secs_f64()).ceil() as u64;
         // The first numbers are taken.
         let first = CHANGED as u64 + u64::from(round) * count;
         let storms = self.storms(first, count, self.every());
         let site = self.site;
-        window::run(site, Some(&plan), duration, &storms, move |begin| act(site, begin, duration, acts))
+        window::run(site, Some(&plan), duration, &storms, move |begin| {
+            act(site, begin, (duration, self.rounds()), acts)
+        })
     }
 }
 
 /// Reloads and roll-backs, spread over the time.
-fn act(site: &Site, begin: Instant, duration: Duration, acts: &mut Acts) -> Result<()> {
+fn act(site: &Site, begin: Instant, (duration, rounds): (Duration, u32), acts: &mut Acts) -> Result<()> {
+    let (many, few) = (RELOADS / rounds, ROLL_BACKS / rounds);
     cpu::set_niceness(cpu::GIVES_WAY);
     let span = duration.mul_f64(ACTS_SHARE);
-    let reloads = (1..=RELOADS).map(|n| (span * (2 * n - 1) / (2 * RELOADS), true));
-    let roll_backs = (1..=ROLL_BACKS).map(|n| (span * n / ROLL_BACKS, false));
+    let reloads = (1..=many).map(|n| (span * (2 * n - 1) / (2 * many), true));
+    let roll_backs = (1..=few).map(|n| (span * n / few, false));
     let mut all: Vec<_> = reloads.chain(roll_backs).collect();
     all.sort_by_key(|(at, _)| *at);
     for (at, reload) in all {
@@ -242,7 +252,8 @@ fn part(all: &All<'_>, etcd: bool, found: &Found) -> (Part, bool) {
     let sum = |of: fn(&Window) -> u64| storms.iter().map(of).sum::<u64>();
     let mut sentences = vec![
         format!(
-            "p99 with changes / without, median of {ROUNDS}: {}, at most {RATIO_MAX}: {}",
+            "p99 with changes / without, median of {}: {}, at most {RATIO_MAX}: {}",
+            storms.len(),
             ratio.map_or("not measured".into(), shown),
             word(ratio.is_some_and(|it| it.median <= RATIO_MAX))
         ),
