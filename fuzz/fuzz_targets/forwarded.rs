@@ -54,6 +54,7 @@ fuzz_target!(|value: &[u8]| {
         target: None,
         host: None,
         edits: &edits,
+        own: &[],
         client_ip: "192.0.2.1",
         proto: "http",
         trusted: true,

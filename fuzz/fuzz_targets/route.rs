@@ -117,6 +117,8 @@ fn route(input: &mut Input<'_>, id: usize) -> Option<Route> {
         rewrite_host: None,
         request_headers: Default::default(),
         response_headers: Default::default(),
+        hedge: None,
+        limits: None,
         priority: Default::default(),
     })
 }
