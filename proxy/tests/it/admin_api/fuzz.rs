@@ -11,7 +11,9 @@ const TOKEN: &str = "a-token-of-thirty-two-bytes-0123";
 const PATIENCE: Duration = Duration::from_secs(400);
 
 /// What the schema can't say: that routes name upstreams, that names are taken and tags old (409, 412, 422), and what a
-/// URL is. And an old tag may be found before what else is wrong.
+/// URL is. And an old tag may be found before what else is wrong. What DELETE takes from an endpoint of the files is the weight
+/// that was put over it: the endpoint stays. (All checks are on unless said otherwise; naming them on the command line would
+/// outrank what is said here.)
 const SETTINGS: &str = "\
 [checks.positive_data_acceptance]
 expected-statuses = [\"2xx\", \"304\", \"401\", \"403\", \"404\", \"409\", \"412\", \"422\"]
@@ -23,6 +25,11 @@ expected-statuses = [\"400\", \"401\", \"403\", \"404\", \"405\", \"412\", \"413
 include-path = \"/explain\"
 [operations.checks.positive_data_acceptance]
 expected-statuses = [\"200\", \"400\"]
+
+[[operations]]
+include-path = \"/upstreams/{name}/endpoints/{address}\"
+[operations.checks.use_after_free]
+enabled = false
 ";
 
 #[test]
@@ -52,8 +59,6 @@ fn schemathesis_finds_nothing() {
         &url,
         "--header",
         &token,
-        "--checks",
-        "all",
         "--mode",
         "all",
         "--max-examples",
