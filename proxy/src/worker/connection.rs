@@ -14,6 +14,7 @@ use super::{
     peer::{Asked, Ends},
     relay::Piece,
     socket::{Socket, WriteError},
+    warm::Warm,
 };
 use crate::{
     error::Failure,
@@ -165,7 +166,7 @@ pub async fn serve(client: &mut Client) {
             Err(_) => return count_idle(client),
         }
         rest = Rest::Next;
-        if !Box::pin(busy(client)).await {
+        if !Warm::new(busy(client)).await {
             return;
         }
         client.asked = None;

@@ -42,6 +42,7 @@ mod socket;
 mod splice;
 mod tunnel;
 mod upload;
+mod warm;
 mod watch;
 
 use std::{
