@@ -108,7 +108,7 @@ impl Circuit {
     /// Whether a request may pass; as a probe, when that is so. `Err`: not for so many seconds.
     #[inline]
     pub fn admit(&self) -> Result<Option<Pass>, u32> {
-        if self.state.load(Relaxed) & PART == CLOSED { Ok(None) } else { self.admit_probe().map(Some) }
+        if self.is_closed() { Ok(None) } else { self.admit_probe().map(Some) }
     }
 
     #[cold]
@@ -123,6 +123,12 @@ impl Circuit {
         let take =
             |probes: u64| (probes >> PROBES_PHASE_AT == phase && probes & PART > 0).then(|| probes - 1);
         self.probes.fetch_update(Relaxed, Relaxed, take).map(|_| Pass { phase }).map_err(|_| seconds)
+    }
+
+    /// Whether everybody may pass. While that is not so nothing is tried a second time.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.state.load(Relaxed) & PART == CLOSED
     }
 
     /// What has come of a probe: good or bad, or nothing that says anything, and another may be made in its place.

@@ -67,6 +67,9 @@ pub async fn race(
     if !is_slow(this, first, after, whole).await? {
         return Ok(false);
     }
+    if !this.allows_more_tries() {
+        return Ok(false);
+    }
     if !worker.hedges.take(route, hedge, worker.deadlines.uptime()) {
         worker.counters().hedges_refused.inc();
         return Ok(false);

@@ -39,7 +39,7 @@ use crate::{
     error::Failure,
     http::RequestHead,
     route::{Hedge, Route, Selected},
-    upstream::{Upstream, UpstreamTimeouts},
+    upstream::{Upstream, UpstreamTimeouts, circuit::Breaker},
 };
 
 /// What stays the same over all tries of one request.
@@ -68,6 +68,8 @@ pub struct Forward<'a> {
     retrying: Option<Box<Retrying<'a>>>,
     /// When a second try is made beside the first.
     hedge: Option<&'a Hedge>,
+    /// What every try of the upstream counts for.
+    breaker: Option<&'a Breaker>,
 }
 
 impl<'a> Forward<'a> {
@@ -102,7 +104,13 @@ impl<'a> Forward<'a> {
             deadline,
             retrying: retrying.map(|rules| Box::new(Retrying::new(client, pool, rules))),
             hedge: route.hedge.as_ref().filter(may_hedge),
+            breaker: upstream.breaker.as_ref(),
         }
+    }
+
+    /// Whether the upstream may be given more than the one try with which a request has passed its breaker.
+    fn allows_more_tries(&self) -> bool {
+        self.breaker.is_none_or(|breaker| breaker.circuit.is_closed())
     }
 
     /// What is kept of the request's body.

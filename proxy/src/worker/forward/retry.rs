@@ -86,7 +86,7 @@ impl<'a> Retrying<'a> {
         // What was not sent can't be done twice.
         let harmless = reason == Reason::Connect || rules.all_methods || is_idempotent(&this.head.method);
         let client = this.client;
-        if !harmless || !self.kept.is_whole() || client.worker.cutting() {
+        if !harmless || !self.kept.is_whole() || client.worker.cutting() || !this.allows_more_tries() {
             return false;
         }
         let wait = pause(self.again.get() + 1, rules.backoff, rules.backoff_max, this.pool.rng.draw());

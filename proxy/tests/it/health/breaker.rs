@@ -82,6 +82,21 @@ both_drivers! {
         assert_eq!(breaker(&proxy), Value::Null);
     }
 
+    /// What fails is not made to fail twice: a probe is one try, whatever retries there are.
+    fn a_probe_is_one_try(driver) {
+        let sites = [Site::new(), Site::new()];
+        sites.iter().for_each(|it| it.answer(503));
+        let retries = "retries.max = 1\nretries.backoff = \"0s\"\nretries.backoff_max = \"0s\"\nretries.header = true";
+        let proxy = to(&[&sites[0], &sites[1]])
+            .upstream("breaker = { min_requests = 1, open = \"100ms\", probes = 1 }")
+            .upstream(retries)
+            .start(driver);
+        let served = || sites.iter().map(Site::served).sum::<usize>();
+        assert_eq!((proxy.get("/").expect(503).field("x-ringlane-attempts"), served()), (Some("2"), 2));
+        await_breaker(&proxy, "half_open");
+        assert_eq!((proxy.get("/").expect(503).field("x-ringlane-attempts"), served()), (Some("1"), 3));
+    }
+
     /// A client that leaves says nothing of the upstream: another probe may be made.
     fn a_probe_whose_client_leaves_is_made_again(driver) {
         let site = Site::new();
