@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, SourceText};
@@ -21,6 +22,8 @@ const INCLUDED_MAX: usize = 10_000;
 const SETTLED: Duration = Duration::from_millis(20);
 /// Looks until then. Files that change all the time are taken as they are.
 const LOOKS_MAX: usize = 10;
+/// A file that has become empty is believed after this: whoever writes in place on a busy machine may rest in between.
+const EMPTY_SETTLED: Duration = Duration::from_secs(1);
 
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,15 +68,30 @@ impl Found {
     /// for a moment, which can be a good config of fewer routes.
     pub async fn settled(path: &Path) -> Found {
         let mut found = Found::now(path);
-        for _ in 1..LOOKS_MAX {
+        let (mut changes, mut since) = (0, Instant::now());
+        while changes < LOOKS_MAX {
             tokio::time::sleep(SETTLED).await;
             let again = Found::now(path);
-            if again == found {
+            if again != found {
+                (found, changes, since) = (again, changes + 1, Instant::now());
+            } else if since.elapsed() >= EMPTY_SETTLED || !found.was_just_emptied() {
                 break;
             }
-            found = again;
         }
         found
+    }
+
+    /// Whether a file is empty, and was written not long ago.
+    fn was_just_emptied(&self) -> bool {
+        let main = self.main.as_ref().map(|it| (&it.path, &it.text)).ok();
+        let included =
+            self.included.iter().flatten().filter_map(|it| Some((&it.path, it.text.as_ref().ok()?)));
+        main.into_iter().chain(included).any(|(path, text)| {
+            let written = || std::fs::metadata(path).and_then(|it| it.modified());
+            // A time in the future is one of a clock that was set back.
+            let age = || written().ok()?.elapsed().ok();
+            text.trim_ascii().is_empty() && age().is_some_and(|age| age < EMPTY_SETTLED)
+        })
     }
 
     /// It as a number: another one means that something has changed.
@@ -243,13 +261,27 @@ mod tests {
         assert!(std::fs::create_dir_all(&dir).is_ok() && write("").is_ok());
         let writer = async {
             let mut clock = tokio::time::interval(SETTLED * 2 / 3);
-            for text in ["", "[a]\n", "[a]\nb = 1\n"] {
+            for text in ["", "[a]\n", ""] {
                 clock.tick().await;
                 assert!(write(text).is_ok());
             }
+            // Emptied, and not written for long.
+            tokio::time::sleep(SETTLED * 20).await;
+            assert!(write("[a]\nb = 1\n").is_ok());
         };
         let (found, ()) = tokio::join!(Found::settled(&path), writer);
         assert_eq!(found.main.map(|it| it.text.to_string()), Ok("[a]\nb = 1\n".to_owned()));
+        // One that stays empty is; one that has been for long is at once.
+        assert!(write(" \n").is_ok());
+        let begun = Instant::now();
+        let found = Found::settled(&path).await;
+        assert_eq!(found.main.map(|it| it.text.to_string()), Ok(" \n".to_owned()));
+        assert!(begun.elapsed() >= EMPTY_SETTLED);
+        let old = std::time::SystemTime::now() - EMPTY_SETTLED;
+        assert!(std::fs::File::open(&path).and_then(|file| file.set_modified(old)).is_ok());
+        let begun = Instant::now();
+        Found::settled(&path).await;
+        assert!(begun.elapsed() < EMPTY_SETTLED / 2);
         assert!(std::fs::remove_dir_all(dir).is_ok());
     }
 }
