@@ -46,6 +46,21 @@ fn limit_files(proxy: &Proxy, most: u64) -> u64 {
     old.rlim_cur
 }
 
+/// An origin that answers nobody until its gate is open.
+fn gated() -> (Origin, Gate) {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let origin = Origin::serve(move |mut wire: Wire| {
+        while wire.try_read_request().is_some() {
+            held.wait();
+            if !wire.try_send(OK) {
+                return;
+            }
+        }
+    });
+    (origin, gate)
+}
+
 /// Clients until the process has no descriptor left, all of them served.
 #[track_caller]
 fn fill(proxy: &Proxy) -> Vec<Client> {
@@ -134,16 +149,7 @@ both_drivers! {
 both_drivers! {
     /// Connections that nobody has needed for a second make room for who waits.
     fn idle_upstream_connections_are_given_up_for_a_client(driver) {
-        let gate = Gate::new();
-        let held = gate.clone();
-        let origin = Origin::serve(move |mut wire: Wire| {
-            while wire.try_read_request().is_some() {
-                held.wait();
-                if !wire.try_send(OK) {
-                    return;
-                }
-            }
-        });
+        let (origin, gate) = gated();
         let launch = Proxy::launch(driver).confined(Confine::OpenFiles(FILES));
         let proxy = launch.start(&Setup::to(&origin).toml());
         let mut admin = Admin::of(&proxy);
@@ -189,16 +195,7 @@ both_drivers! {
     /// Each that can't connect leaves a place that another could take, which can't connect either: they must not wake each
     /// other for ever, which would keep the event loop from everything else.
     fn requests_that_wait_for_a_descriptor_leave_others_their_turn(driver) {
-        let gate = Gate::new();
-        let held = gate.clone();
-        let origin = Origin::serve(move |mut wire: Wire| {
-            while wire.try_read_request().is_some() {
-                held.wait();
-                if !wire.try_send(OK) {
-                    return;
-                }
-            }
-        });
+        let (origin, gate) = gated();
         let proxy = Proxy::start(driver, &Setup::to(&origin).upstream("timeouts.queue = \"1s\"").toml());
         let mut admin = Admin::of(&proxy);
         let mut waiting: Vec<_> = (0..6).map(|_| proxy.connect()).collect();

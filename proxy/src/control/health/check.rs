@@ -97,13 +97,14 @@ async fn talk(
 
 /// Looks for `needle` in as much of the body as is read.
 async fn find(mut body: Incoming, needle: &str) -> Result<(), String> {
-    let (mut read, needle_finder) = (Vec::new(), memchr::memmem::Finder::new(needle));
+    let wanted = memchr::memmem::Finder::new(needle);
+    let mut read = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| error.to_string())?;
         let Some(data) = frame.data_ref() else { continue };
         let room = HEALTH_CHECK_BODY_BYTES_MAX.saturating_sub(read.len());
         read.extend_from_slice(data.get(..room).unwrap_or(data));
-        if needle_finder.find(&read).is_some() {
+        if wanted.find(&read).is_some() {
             return Ok(());
         }
         if read.len() >= HEALTH_CHECK_BODY_BYTES_MAX {
