@@ -36,11 +36,13 @@ pub struct OwnField<'a> {
     pub value: Option<&'a str>,
 }
 
+#[inline]
 fn is_own(own: &[OwnField<'_>], name: &[u8]) -> bool {
     own.iter().any(|field| field.name.as_bytes().eq_ignore_ascii_case(name))
 }
 
 /// Appends what is not for the edits to remove or replace.
+#[inline]
 fn put_own(out: &mut Vec<u8>, own: &[OwnField<'_>], edits: &HeaderEdits) {
     for OwnField { name, value } in own {
         if let Some(value) = value

@@ -86,7 +86,7 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, how: &ResponseEnc
                 found.upgrade = true;
                 copier.keep(line);
             }
-            _ if !how.own.is_empty() && is_own(how.own, line.name(&head.raw)) => {}
+            _ if is_own(how.own, line.name(&head.raw)) => {}
             FieldKind::XRequestId if how.request_id.is_some() => {}
             _ => copy_line(&mut copier, line, how.edits, &mut found),
         }
@@ -108,12 +108,8 @@ pub fn encode_response(out: &mut Vec<u8>, head: &ResponseHead, how: &ResponseEnc
     if !found.date && stays(how.edits, b"date") {
         put_field(out, b"Date", how.date);
     }
-    if !how.own.is_empty() {
-        put_own(out, how.own, how.edits);
-    }
-    if !how.more.is_empty() {
-        out.extend_from_slice(how.more);
-    }
+    put_own(out, how.own, how.edits);
+    out.extend_from_slice(how.more);
     if let Some(id) = how.request_id
         && stays(how.edits, b"x-request-id")
     {
