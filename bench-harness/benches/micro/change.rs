@@ -100,7 +100,7 @@ impl Control {
         text += "[[routes]]\nname = \"route\"\nupstream = \"upstream-0\"\n";
         let mut config = parse_str("bench.toml", &text).unwrap();
         let routes = Routes { template: Arc::clone(&config.routes[0]), hosts };
-        config.routes = (0..count).map(|i| routes.route(i, format!("route-{i}"), i)).collect();
+        config.routes = Arc::new((0..count).map(|i| routes.route(i, format!("route-{i}"), i)).collect());
         let mut identities = Identities::new();
         let compiled = compile(&config, &Resolved::new(), &mut identities, 1, None).unwrap();
         let published = Published::new(Arc::clone(compiled.table()));
@@ -113,7 +113,7 @@ impl Control {
         let count = self.config.routes.len();
         let i = self.changes * 7_919 % count;
         let name = if renamed { format!("route-{i}-{}", self.changes) } else { format!("route-{i}") };
-        self.config.routes[i] = self.routes.route(i, name, i + self.changes);
+        Arc::make_mut(&mut self.config.routes)[i] = self.routes.route(i, name, i + self.changes);
     }
 
     /// To the table being published, as a change of the config is.

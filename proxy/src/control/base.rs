@@ -177,7 +177,8 @@ impl Base {
 
     /// Takes over what is the same in `before`, so that tables can tell it from what has changed.
     pub(super) fn share(&mut self, before: &Base) {
-        for (at, route) in self.config.routes.iter_mut().enumerate() {
+        // Just read, and nobody else's yet: nothing is copied.
+        for (at, route) in Arc::make_mut(&mut self.config.routes).iter_mut().enumerate() {
             // Already the same, as nearly all are when little has changed: that is seen without looking it up.
             if before.config.routes.get(at).is_some_and(|it| Arc::ptr_eq(it, route)) {
                 continue;

@@ -22,7 +22,7 @@ use crate::route::{
 pub struct Compiled {
     built: Built,
     /// Parallel to `built.routes()`.
-    routes: Vec<Arc<config::Route>>,
+    routes: Arc<Vec<Arc<config::Route>>>,
     upstreams: Upstreams,
 }
 
@@ -62,7 +62,7 @@ pub fn compile(
         overload: config.overload,
     };
     let built = Built::upon(before.map(|it| &it.built), parts)?;
-    Ok(Compiled { built, routes: config.routes.clone(), upstreams })
+    Ok(Compiled { built, routes: Arc::clone(&config.routes), upstreams })
 }
 
 fn listeners(
@@ -86,7 +86,7 @@ fn routes(
     identities: &mut Identities,
     before: Option<&Compiled>,
 ) -> Vec<Arc<Prepared>> {
-    let old: &[Arc<config::Route>] = before.map_or(&[], |it| &it.routes);
+    let old: &[Arc<config::Route>] = before.map_or(&[], |it| it.routes.as_slice());
     let prepared = |position: usize| before.and_then(|it| it.built.routes().get(position));
     let changed = difference(old, &config.routes);
     let removed = || changed.removed.iter().filter_map(|at| Some((old.get(*at)?, prepared(*at)?)));

@@ -68,7 +68,7 @@ pub struct Config {
     /// In the order of the file. What two configs share here is the same to whoever compiles the later one.
     pub upstreams: Vec<Arc<Upstream>>,
     /// In the order of the file; shared as upstreams are.
-    pub routes: Vec<Arc<Route>>,
+    pub routes: Arc<Vec<Arc<Route>>>,
     /// Compiled; `None`: there are none.
     pub rules: Option<Arc<Rules>>,
     /// When workers shed requests; `None`: never.
@@ -301,7 +301,7 @@ impl Config {
             shutdown_drain: self.shutdown_drain,
             listeners: self.listeners.clone(),
             upstreams: Vec::new(),
-            routes: Vec::new(),
+            routes: Arc::default(),
             rules: rules.clone(),
             overload: *overload,
             warnings: self.warnings.clone(),

@@ -67,7 +67,7 @@ pub(super) fn read(before: &Base, texts: &[FileText], outside: &dyn Outside) -> 
     let held = changed.values();
     let clashes = held.clone().flat_map(|it| &it.routes).any(|(it, _)| outside.route(&it.name).is_some())
         || held.flat_map(|it| &it.upstreams).any(|(it, _)| outside.upstream(&it.name).is_some());
-    let config = Config { routes, upstreams, ..before.config.without_objects() };
+    let config = Config { routes: Arc::new(routes), upstreams, ..before.config.without_objects() };
     let good = !clashes && !config.routes.is_empty() && holds_together(&config, &upstream_spots, outside);
     good.then_some(Read { config, routes: route_spots, upstreams: upstream_spots, twins })
 }

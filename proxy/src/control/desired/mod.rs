@@ -131,9 +131,13 @@ impl Desired {
     pub fn config(&self) -> Config {
         let base = &self.base.config;
         let mut config = base.without_objects();
-        config.routes.reserve(base.routes.len() + self.routes.len());
-        config.routes.extend(base.routes.iter().cloned());
-        config.routes.extend(self.routes.values().map(|it| Arc::clone(&it.value)));
+        config.routes = match self.routes.is_empty() {
+            true => Arc::clone(&base.routes),
+            false => {
+                let added = self.routes.values().map(|it| &it.value);
+                Arc::new(base.routes.iter().chain(added).cloned().collect())
+            }
+        };
         config.upstreams.reserve(base.upstreams.len() + self.upstreams.len());
         let added = self.upstreams.values().map(|it| &it.value);
         config.upstreams.extend(base.upstreams.iter().chain(added).map(|it| self.weights.effective(it)));

@@ -103,7 +103,7 @@ fn config(model: &Model, before: &Config) -> Option<Config> {
         let same = before.upstreams.iter().find(|it| format!("{it:?}") == format!("{upstream:?}"));
         *upstream = Arc::clone(same.unwrap_or(upstream));
     }
-    for route in &mut config.routes {
+    for route in Arc::make_mut(&mut config.routes) {
         let same = before.routes.iter().find(|it| format!("{it:?}") == format!("{route:?}"));
         *route = Arc::clone(same.unwrap_or(route));
     }

@@ -115,7 +115,7 @@ pub(crate) fn validate(
         shutdown_drain: root.shutdown.value.as_ref()?.drain_timeout.value?,
         listeners: listeners?,
         upstreams: upstreams?,
-        routes: routes?,
+        routes: Arc::new(routes?),
         control: control(root)?,
         rules: rules?,
         overload: overload::validate(root)?,
