@@ -254,11 +254,24 @@ fn body(client: &Client, limits: &RouteLimits, reader: &BodyReader) -> Result<()
 /// Tells the client how it stands with the route's rate limit: `RateLimit-Policy` and `RateLimit`, put behind the last line
 /// of the head that `out` begins with.
 pub fn put_fields(out: &mut Vec<u8>, route: Option<&Route>, progress: &Progress) {
-    if let Some(standing) = progress.standing
+    if progress.standing.is_some() {
+        let end = memchr::memmem::find(out, b"\r\n\r\n").map(|at| at + 2);
+        put_fields_at(out, end, route, progress);
+    }
+}
+
+/// As `put_fields`, where `out` is a head and nothing else.
+pub fn put_fields_in_head(out: &mut Vec<u8>, route: &Route, progress: &Progress) {
+    let end = out.len().checked_sub(2);
+    put_fields_at(out, end, Some(route), progress);
+}
+
+/// `at` is where the empty line begins that ends the head.
+fn put_fields_at(out: &mut Vec<u8>, at: Option<usize>, route: Option<&Route>, progress: &Progress) {
+    if let (Some(standing), Some(at)) = (progress.standing, at)
         && let Some(rate) = route.and_then(|route| route.limits.as_ref()?.rate.as_ref())
-        && let Some(end) = out.windows(4).position(|four| four == b"\r\n\r\n")
     {
-        let (at, length) = (end + 2, out.len());
+        let length = out.len();
         let (mut remaining, mut seconds) = (itoa::Buffer::new(), itoa::Buffer::new());
         for part in [
             "RateLimit-Policy: ",

@@ -39,7 +39,7 @@ pub(super) async fn attempt(
     let mut out = worker.buffers.take_write();
     lease.greet(this.client, this.head, &mut out);
     let mut lease = Some(lease);
-    encode(this, &mut out);
+    encode(this, &mut out, this.try_began.get());
     let before = buf.len();
     let passed = body_so_far(this, buf, reader, &mut out)?;
     progress.request_bytes += (before - buf.len()) as u64;

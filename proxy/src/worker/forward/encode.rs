@@ -12,15 +12,15 @@ use crate::{
     },
 };
 
-/// Appends it to `out`.
-pub fn encode(this: &Forward<'_>, out: &mut Vec<u8>) {
+/// Appends it to `out`. `now` is needed only where there is a deadline.
+pub fn encode(this: &Forward<'_>, out: &mut Vec<u8>, now: Option<Instant>) {
     let (head, route) = (this.head, this.route);
     let mut target = Vec::new();
     if let Some(replacement) = &route.rewrite_path_prefix {
         rewrite_target(&mut target, head.path(), head.query(), this.prefix_len, replacement);
     }
     let mut digits = itoa::Buffer::new();
-    let left = this.deadline.map(|deadline| digits.format(millis_left(this, deadline)));
+    let left = this.deadline.zip(now).map(|(deadline, now)| digits.format(millis_left(deadline, now)));
     let own = this.deadline_header.map(|name| OwnField { name, value: left });
     let how = RequestEncoding {
         target: (!target.is_empty()).then_some(&target[..]),
@@ -36,6 +36,6 @@ pub fn encode(this: &Forward<'_>, out: &mut Vec<u8>) {
 }
 
 /// At least 1: a request without time is not sent, and to many 0 means that there is no bound.
-fn millis_left(this: &Forward<'_>, deadline: Instant) -> u128 {
-    deadline.saturating_duration_since(this.client.worker.now()).as_millis().max(1)
+fn millis_left(deadline: Instant, now: Instant) -> u128 {
+    deadline.saturating_duration_since(now).as_millis().max(1)
 }

@@ -102,7 +102,8 @@ async fn is_slow(
     whole: Duration,
 ) -> Result<bool, Failure> {
     let client = this.client;
-    let mut sleep = pin!(monoio::time::sleep(after));
+    let until = first.at.checked_add(after).unwrap_or_else(|| first.at + whole);
+    let mut sleep = pin!(monoio::time::sleep_until(monoio::time::Instant::from_std(until)));
     // As for any response: see `await_response`.
     let mut watching = after > WATCH_AFTER;
     let waiting = poll_fn(|cx| {
@@ -223,7 +224,7 @@ async fn second(this: &Forward<'_>, first: &Sent, timer: &Timer, attempts: &Cell
     let (upstream, endpoint) = (lease.socket_handle()?, Rc::clone(lease.endpoint()));
     let mut out = worker.buffers.take_write();
     lease.greet(this.client, this.head, &mut out);
-    encode(this, &mut out);
+    encode(this, &mut out, this.deadline.map(|_| worker.now()));
     worker.counters().upstream_bytes_out.add(out.len() as u64);
     worker.counters().hedges.inc();
     attempts.set(attempts.get() + 1);

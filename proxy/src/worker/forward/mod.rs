@@ -64,6 +64,8 @@ pub struct Forward<'a> {
     deadline_header: Option<&'a str>,
     /// When it is over, where the upstream is told.
     deadline: Option<Instant>,
+    /// When the try under way began, where there is a deadline, or there may be another try.
+    try_began: Cell<Option<Instant>>,
     /// How tries that came to nothing are made again; `None`: they are not.
     retrying: Option<Box<Retrying<'a>>>,
     /// When a second try is made beside the first.
@@ -102,6 +104,7 @@ impl<'a> Forward<'a> {
             allowed,
             deadline_header,
             deadline,
+            try_began: Cell::new(None),
             retrying: retrying.map(|rules| Box::new(Retrying::new(client, pool, rules))),
             hedge: route.hedge.as_ref().filter(may_hedge),
             breaker: upstream.breaker.as_ref(),
@@ -162,7 +165,9 @@ pub async fn forward(
                 if let Some(retrying) = retrying {
                     let connect = Duration::from_micros(tried.connect_us - connected_us);
                     this.head_wait.set(retrying.head_within(this.timeouts.response_head, connect));
-                    retrying.note_sent(worker.now());
+                }
+                if retrying.is_some() || this.deadline.is_some() {
+                    this.try_began.set(Some(worker.now()));
                 }
                 let result = attempt(this, (lease, &mut endpoint), buf, reader, progress).await;
                 let client_busy = !reader.is_done() || progress.status != 0;

@@ -159,7 +159,7 @@ fn begin(
         request_id: ids::on_response(this.client),
     };
     encode_response(&mut out, &response, &how);
-    limited::put_fields(&mut out, Some(this.route), progress);
+    limited::put_fields_in_head(&mut out, this.route, progress);
     let mut body = BodyReader::new(response.body);
     worker.counters().upstream_bytes_in.add((bytes.len() - body_at.min(bytes.len())) as u64);
     // Until the first write the client has seen nothing of this response: it can still be told what went wrong.

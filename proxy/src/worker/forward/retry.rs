@@ -1,12 +1,6 @@
 //! Whether a request is tried again, and how long that waits. See `docs/retries.md`.
 
-use std::{
-    cell::Cell,
-    future::poll_fn,
-    pin::pin,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::{cell::Cell, future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use http::StatusCode;
 
@@ -32,8 +26,6 @@ pub struct Retrying<'a> {
     again: Cell<u32>,
     /// What the next try is made for, and the wait before it.
     next: Cell<Option<(Reason, Duration)>>,
-    /// When the try that is under way was sent.
-    sent: Cell<Option<Instant>>,
 }
 
 impl<'a> Retrying<'a> {
@@ -52,7 +44,6 @@ impl<'a> Retrying<'a> {
             allowance,
             again: Cell::new(0),
             next: Cell::new(None),
-            sent: Cell::new(None),
         }
     }
 
@@ -69,11 +60,6 @@ impl<'a> Retrying<'a> {
     /// How endpoints are tried.
     pub fn tried(&self) -> Tried {
         Tried::counted(self.rules.try_timeout)
-    }
-
-    /// A try is about to be sent.
-    pub fn note_sent(&self, now: Instant) {
-        self.sent.set(Some(now));
     }
 
     /// Whether there is another try after one that came to nothing for `reason`. If there is, the budget has paid for it.
@@ -121,7 +107,7 @@ impl<'a> Retrying<'a> {
         let Some((reason, wait)) = self.next.take() else { return Err(Failure::UpstreamClosed) };
         rest(client, wait).await?;
         // What was spent on a try that came to nothing is waiting, not work of the proxy's.
-        let waited = client.worker.now().duration_since(self.sent.take().unwrap_or(started));
+        let waited = client.worker.now().duration_since(this.try_began.take().unwrap_or(started));
         progress.waited_us += waited.as_micros() as u64;
         progress.phases.first_byte_us = 0;
         let counters = client.worker.counters();

@@ -64,6 +64,11 @@ impl Flow {
         self.now_us.set(self.micros(now));
     }
 
+    /// The time of the last tick.
+    pub fn time(&self) -> Instant {
+        self.born + Duration::from_micros(self.now_us.get())
+    }
+
     /// An exchange has begun.
     #[inline]
     pub fn begin(&self) -> UnderWay<'_> {

@@ -91,7 +91,8 @@ impl View for Now<'_> {
     }
 
     fn latency_us(&self, index: usize) -> Option<f64> {
-        self.endpoints.get(index)?.load.latency.get().get(Instant::now())
+        // What fades in ten seconds does not fade between two ticks.
+        self.endpoints.get(index)?.load.latency.get().get(self.pool.flow().time())
     }
 }
 
