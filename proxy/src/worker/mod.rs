@@ -77,6 +77,10 @@ pub use orders::{Order, Orders};
 /// How often idle upstream connections are looked over for age, and the record for routes that are gone.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
 
+/// How often, a second apart, memory is given back after connections have come to rest. The allocator gives back only what
+/// has been free for a second, and looks only when it is asked.
+const GIVE_BACK_ROUNDS: u32 = 3;
+
 /// What is needed to start a worker. `Send`: it is made by the control thread.
 #[derive(Clone)]
 pub struct Setup {
@@ -248,6 +252,7 @@ impl Worker {
         monoio::spawn(keep_pools(Rc::clone(&self)));
         let mut last = Instant::now();
         let mut expired = last;
+        let mut give_back = 0;
         loop {
             let armed = Instant::now();
             monoio::time::sleep(TICK).await;
@@ -268,6 +273,10 @@ impl Worker {
                     pool.flow().turn(now);
                 }
                 if self.rested.take() > 0 {
+                    give_back = GIVE_BACK_ROUNDS;
+                }
+                if give_back > 0 {
+                    give_back -= 1;
                     give_memory_back();
                 }
                 self.forget_routes();

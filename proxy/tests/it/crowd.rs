@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::harness::{
-    Client, Origin, Proxy, Setup,
+    Client, Origin, Proxy, Setup, eventually,
     replies::{GET, OK},
 };
 
@@ -92,5 +92,22 @@ both_drivers! {
         drop(resting);
         proxy.await_metric("ringlane_connections_active", "", BUSY as u64);
         round(&mut busy);
+    }
+
+    /// What serving needed goes back to the system although nobody asks for anything any more.
+    fn those_who_rest_give_memory_back(driver) {
+        let (_alone, idle) = room_for(IDLE);
+        let origin = Origin::replies(&[OK]);
+        // Nothing else happens meanwhile.
+        let setup = Setup::to(&origin).listener("timeouts.keep_alive = \"1h\"");
+        let proxy = setup.upstream("pool.idle_timeout = \"1h\"").start(driver);
+        let first = arrive(&proxy, 1);
+        let before = proxy.resident_kib();
+        let mut resting: Vec<_> = (0..idle).map(|_| proxy.connect()).collect();
+        let grown = || proxy.resident_kib().saturating_sub(before);
+        resting.chunks_mut(2_000).for_each(round);
+        let most = grown();
+        eventually("memory goes back", || grown() < most * 7 / 10);
+        drop((first, resting));
     }
 }

@@ -154,7 +154,7 @@ both_drivers! {
         for key in ["first", "second", "third"] {
             assert_eq!(statuses(&mut client, &asking(key), 4), [200, 200, 200, 429]);
         }
-        let before = resident_kib(&proxy);
+        let before = proxy.resident_kib();
         for batch in 0..500 {
             let requests: String = (0..200).map(|nth| asking(&format!("k{batch}-{nth}"))).collect();
             client.send(requests);
@@ -164,7 +164,7 @@ both_drivers! {
             assert_eq!(statuses(&mut client, &asking(key), 1), [429], "{key}");
         }
         assert_eq!(statuses(&mut client, &asking("new"), 4), [200, 200, 200, 429]);
-        let grown = resident_kib(&proxy).saturating_sub(before);
+        let grown = proxy.resident_kib().saturating_sub(before);
         assert!(grown < 8 * 1024, "{grown} KiB more for 100,000 keys");
         // More keys than there are places: some have been forgotten, and that is told.
         assert!(proxy.metric("ringlane_limit_gaps_total", "kind=\"evicted\"") > 30_000);
@@ -221,12 +221,4 @@ both_drivers! {
         assert!((3..=6).contains(&passed), "{passed}");
         assert_eq!(origin.requests().len(), passed);
     }
-}
-
-/// Resident memory of the proxy.
-#[track_caller]
-fn resident_kib(proxy: &Proxy) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", proxy.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -322,6 +322,14 @@ impl Proxy {
         config.lines().position(|line| line.contains(text)).unwrap()
     }
 
+    /// Its resident memory.
+    #[track_caller]
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     /// Its id.
     pub fn pid(&self) -> u32 {
         self.child.id()
