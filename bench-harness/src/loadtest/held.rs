@@ -32,6 +32,8 @@ use crate::{
 const ROUNDS: usize = 3;
 /// Clients that are connected, have had one answer, and say nothing more.
 const IDLE_CLIENTS: usize = 10_000;
+/// How long the last of them has said nothing when memory is read: who has just been served is not idle yet.
+const IDLE_FOR: Duration = Duration::from_secs(5);
 /// What they may cost together, in MiB.
 const IDLE_CLIENTS_MIB_MAX: f64 = 20.0;
 /// What the slow client asks for.
@@ -110,6 +112,7 @@ fn idle_clients(address: SocketAddr, pid: u32) -> Result<u64> {
         origin::ask(&mut client, address, &Entrance::default(), "/bytes/13").at(&place)?;
         clients.push(client);
     }
+    thread::sleep(IDLE_FOR);
     let held = resident::process_tree(pid)?;
     // One that the proxy has closed would be held by nobody.
     for mut client in clients {
@@ -184,7 +187,7 @@ impl Held {
             Block::Section("Memory".into()),
             Block::Text(format!(
                 "Resident MiB of Ringlane with one worker on io_uring, just started: with {IDLE_CLIENTS} clients that had \
-                 one answer and stay connected, and the most while a client takes {SLOW_BYTES} bytes at {SLOW_READ_BYTES} \
+                 one answer and have said nothing for {IDLE_FOR:?}, and the most while a client takes {SLOW_BYTES} bytes at {SLOW_READ_BYTES} \
                  every {SLOW_REST:?}, for {SLOW_TIME:?}. Medians of {ROUNDS} rounds, with the smallest and the largest."
             )),
             Block::Table(Table {
