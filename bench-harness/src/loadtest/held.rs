@@ -187,8 +187,9 @@ impl Held {
             Block::Section("Memory".into()),
             Block::Text(format!(
                 "Resident MiB of Ringlane with one worker on io_uring, just started: with {IDLE_CLIENTS} clients that had \
-                 one answer and have said nothing for {IDLE_FOR:?}, and the most while a client takes {SLOW_BYTES} bytes at {SLOW_READ_BYTES} \
-                 every {SLOW_REST:?}, for {SLOW_TIME:?}. Medians of {ROUNDS} rounds, with the smallest and the largest."
+                 one answer and have said nothing for {IDLE_FOR:?}, and the most while a client takes \
+                 {SLOW_BYTES} bytes at {SLOW_READ_BYTES} every {SLOW_REST:?}, for {SLOW_TIME:?}. Medians of \
+                 {ROUNDS} rounds, with the smallest and the largest."
             )),
             Block::Table(Table {
                 header: ["clients", "before", "with them", "above idle"].map(String::from).into(),

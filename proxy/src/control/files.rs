@@ -20,8 +20,8 @@ const INCLUDED_MAX: usize = 10_000;
 
 /// Two looks at the files, so far apart, that find the same: nobody is in the middle of writing them.
 const SETTLED: Duration = Duration::from_millis(20);
-/// Looks until then. Files that change all the time are taken as they are.
-const LOOKS_MAX: usize = 10;
+/// Changes seen until then. Files that change all the time are taken as they are.
+const CHANGES_MAX: usize = 10;
 /// A file that has become empty is believed after this: whoever writes in place on a busy machine may rest in between.
 const EMPTY_SETTLED: Duration = Duration::from_secs(1);
 
@@ -69,7 +69,7 @@ impl Found {
     pub async fn settled(path: &Path) -> Found {
         let mut found = Found::now(path);
         let (mut changes, mut since) = (0, Instant::now());
-        while changes < LOOKS_MAX {
+        while changes < CHANGES_MAX {
             tokio::time::sleep(SETTLED).await;
             let again = Found::now(path);
             if again != found {

@@ -6,7 +6,7 @@ use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 use bytes::{Buf, BytesMut};
 
 use super::{
-    Worker, answer,
+    GIVE_BACK_ROUNDS, Worker, answer,
     deadline::{Patience, Rest, Timer},
     doors::Door,
     exchange, header, limited,
@@ -201,7 +201,7 @@ async fn busy(client: &mut Client) -> bool {
                     return false;
                 }
                 Err(_) => {
-                    worker.rested.set(worker.rested.get() + 1);
+                    worker.give_back.set(GIVE_BACK_ROUNDS);
                     return true;
                 }
             }

@@ -125,8 +125,8 @@ pub struct Worker {
     order: Cell<Order>,
     doors: Doors,
     connections: Cell<u64>,
-    /// Connections that have given up what serving needs, since memory was last given back.
-    rested: Cell<u64>,
+    /// How often memory is still to be given back, since a connection last gave up what serving needs.
+    give_back: Cell<u32>,
     /// Loops that accept. They end when the worker drains, after they have taken who had come.
     accepting: Cell<u64>,
     date: RefCell<(u64, [u8; 29])>,
@@ -162,7 +162,7 @@ impl Worker {
             order: Cell::new(Order::Serve),
             doors: Doors::default(),
             connections: Cell::new(0),
-            rested: Cell::new(0),
+            give_back: Cell::new(0),
             accepting: Cell::new(0),
             date: RefCell::new((u64::MAX, [b' '; 29])),
             tick_time: Cell::new(Instant::now()),
@@ -252,7 +252,6 @@ impl Worker {
         monoio::spawn(keep_pools(Rc::clone(&self)));
         let mut last = Instant::now();
         let mut expired = last;
-        let mut give_back = 0;
         loop {
             let armed = Instant::now();
             monoio::time::sleep(TICK).await;
@@ -272,11 +271,8 @@ impl Worker {
                     pool.expire(counters, now);
                     pool.flow().turn(now);
                 }
-                if self.rested.take() > 0 {
-                    give_back = GIVE_BACK_ROUNDS;
-                }
-                if give_back > 0 {
-                    give_back -= 1;
+                if let Some(left) = self.give_back.get().checked_sub(1) {
+                    self.give_back.set(left);
                     give_memory_back();
                 }
                 self.forget_routes();

@@ -102,8 +102,9 @@ async fn is_slow(
     whole: Duration,
 ) -> Result<bool, Failure> {
     let client = this.client;
-    let until = first.at.checked_add(after).unwrap_or_else(|| first.at + whole);
-    let mut sleep = pin!(monoio::time::sleep_until(monoio::time::Instant::from_std(until)));
+    // An hour at most (`HEDGE_AFTER_MAX`), or a time that answers have taken.
+    let until = monoio::time::Instant::from_std(first.at + after);
+    let mut sleep = pin!(monoio::time::sleep_until(until));
     // As for any response: see `await_response`.
     let mut watching = after > WATCH_AFTER;
     let waiting = poll_fn(|cx| {
