@@ -40,6 +40,7 @@ mod rules;
 pub mod runtime;
 mod socket;
 mod splice;
+mod ticker;
 mod tunnel;
 mod upload;
 mod warm;
@@ -62,6 +63,7 @@ use self::{
     overload::Load,
     pool::Bell,
     splice::Pipes,
+    ticker::Ticker,
 };
 use crate::{
     control::publish::Published,
@@ -244,7 +246,7 @@ impl Worker {
     }
 
     /// Runs until the process ends; returns only when the worker has been told to cut and everything has ended.
-    async fn run(self: Rc<Self>, listeners: Vec<(Bound, Registered)>) {
+    async fn run(self: Rc<Self>, listeners: Vec<(Bound, Registered)>, ticker: Ticker) {
         let _record = LeftBehind(Rc::clone(&self));
         for (bound, registered) in listeners {
             doors::open(&self, &bound, registered);
@@ -254,7 +256,7 @@ impl Worker {
         let mut expired = last;
         loop {
             let armed = Instant::now();
-            monoio::time::sleep(TICK).await;
+            ticker.wait(TICK).await;
             let now = Instant::now();
             let waited = now.duration_since(armed);
             let passed = now.duration_since(last);

@@ -4,7 +4,7 @@ use std::{io, rc::Rc};
 
 use monoio::{IoUringDriver, LegacyDriver, Runtime, RuntimeBuilder, time::TimeDriver};
 
-use super::{Setup, Worker, listener, socket};
+use super::{Setup, Worker, listener, socket, ticker::Ticker};
 use crate::{control::config::Driver, observe::AccessLogHandle};
 
 /// Submission entries of a ring: what one turn of a loop can hand over with one call.
@@ -130,9 +130,10 @@ pub fn run(
     event_loop.block_on(async move {
         let (_, bound) = setup.handover.bound();
         let watched = bound.iter().map(listener::register).collect::<io::Result<Vec<_>>>()?;
+        let ticker = Ticker::new()?;
         let worker: Rc<Worker> = Worker::new(setup, log);
         started();
-        worker.run(bound.into_iter().zip(watched).collect()).await;
+        worker.run(bound.into_iter().zip(watched).collect(), ticker).await;
         Ok(())
     })
 }
