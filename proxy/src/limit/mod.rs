@@ -19,7 +19,7 @@ pub use buckets::Buckets;
 pub use counts::{Counts, Seat};
 pub use journal::{Journal, Told};
 pub use pace::Pace;
-pub use shared::{Kind, Shared};
+pub use shared::{ClientNumber, Kind, Shared};
 
 use std::time::Duration;
 

@@ -49,13 +49,25 @@ impl Shared {
         hasher.finish().max(1)
     }
 
-    /// The tag of a client.
-    pub fn client(&self, kind: Kind, id: u32, address: Option<IpAddr>) -> u64 {
-        self.tag(kind, id, |hasher| {
-            let (family, number) = client(address);
-            hasher.write_u8(family);
-            hasher.write_u64(number);
-        })
+    /// The number of a client.
+    pub fn client(&self, address: Option<IpAddr>) -> ClientNumber {
+        ClientNumber(self.seed.hash_one(client(address)))
+    }
+}
+
+/// Stands for a client in all limits. Nobody outside can tell it, or choose one close to another's; worth keeping as long as
+/// the client is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientNumber(u64);
+
+impl ClientNumber {
+    /// Its tag. `id` is of the route or listener.
+    pub fn tag(self, kind: Kind, id: u32) -> u64 {
+        // Odd, with bits all over: 2^64 by the golden ratio. Both halves of the product, so that every bit counts.
+        const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+        let limit = (kind as u64) << 32 | u64::from(id);
+        let product = u128::from(self.0 ^ limit) * u128::from(SPREAD);
+        ((product >> 64) as u64 ^ product as u64).max(1)
     }
 }
 

@@ -104,6 +104,11 @@ impl Recorder {
         }
     }
 
+    /// Whether there is an access log: without one, what only that says is not asked for.
+    pub fn logs(&self) -> bool {
+        self.log.is_some()
+    }
+
     /// Counts a rule that has matched. Its name is cloned once per rule and worker.
     pub fn count_rule(&mut self, name: &Arc<str>) {
         self.histograms.rules.count(name);

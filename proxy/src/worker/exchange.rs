@@ -308,8 +308,9 @@ fn record(
     phases.total_us = total_us;
     let waits = phases.queue_us + phases.connect_us + phases.first_byte_us + progress.waited_us;
     phases.overhead_us = total_us.saturating_sub(waits);
-    let noted = chosen.rules.map(|rules| rules::noted(rules, &progress.said, head));
-    let ids = ids::of(client).map(Ids::logged);
+    let logs = worker.logs();
+    let noted = chosen.rules.filter(|_| logs).map(|rules| rules::noted(rules, &progress.said, head));
+    let ids = ids::of(client).filter(|_| logs).map(Ids::logged);
     worker.record(&Outcome {
         listener: &client.listener.name,
         route: chosen.route.map(|route| (route.id, &route.name)),

@@ -11,7 +11,7 @@ use super::{Worker, body::BodyReader, connection::Client, exchange::Progress, pe
 use crate::{
     error::Failure,
     http::{HeadError, RequestHead},
-    limit::{Buckets, Key, Kind, RateLimit, RouteLimits, Seat, Shared, Verdict},
+    limit::{Buckets, ClientNumber, Key, Kind, RateLimit, RouteLimits, Seat, Shared, Verdict},
     observe::{Counters, histogram::IdHasher},
     route::Route,
     upstream::share,
@@ -115,7 +115,12 @@ impl Limiter {
         most: u32,
         counters: &Counters,
     ) -> Result<Option<u32>, ()> {
-        self.seat(self.shared.client(Kind::Connections, listener, address), most, counters)
+        self.seat(self.shared.client(address).tag(Kind::Connections, listener), most, counters)
+    }
+
+    /// What a client is known by.
+    pub fn client(&self, address: Option<IpAddr>) -> ClientNumber {
+        self.shared.client(address)
     }
 
     /// It has gone.
@@ -206,7 +211,7 @@ fn admit_limited<'w>(
     ];
     for (place, kind, id, most) in seats {
         if let Some(most) = most {
-            let tag = limiter.shared.client(kind, id, peer::address(client, head));
+            let tag = peer::number(client, head).tag(kind, id);
             let seat = limiter.seat(tag, most, counters).map_err(|()| Failure::ClientBusy)?;
             *place = seat.unwrap_or(NONE);
         }
@@ -226,7 +231,7 @@ fn admit_limited<'w>(
     let Some(rate) = &limits.rate else { return Ok(()) };
     let tag = match &rate.key {
         Key::Route => limiter.shared.tag(Kind::Rate, route.id, |_| {}),
-        Key::Client => limiter.shared.client(Kind::Rate, route.id, peer::address(client, head)),
+        Key::Client => peer::number(client, head).tag(Kind::Rate, route.id),
         Key::Header(name) => limiter.shared.tag(Kind::Rate, route.id, |hasher| {
             let name = name.as_str().as_bytes();
             // All its lines: nobody knows which of them an upstream reads.

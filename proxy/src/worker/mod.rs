@@ -207,6 +207,11 @@ impl Worker {
         self.recorder.borrow_mut().record(outcome);
     }
 
+    /// Whether what is recorded is logged as well.
+    fn logs(&self) -> bool {
+        self.recorder.borrow().logs()
+    }
+
     /// As `record`, unless a record is just being made.
     fn try_record(&self, outcome: &Outcome<'_>) {
         if let Ok(mut recorder) = self.recorder.try_borrow_mut() {

@@ -4,7 +4,7 @@
 //! what trusted proxies have noted in the request counts beyond that. Unless a listener asks for it none of this is done.
 
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     net::{IpAddr, SocketAddr},
 };
 
@@ -13,6 +13,7 @@ use socket2::SockRef;
 use super::{connection::Client, ids::Ids, socket::Socket};
 use crate::{
     http::{FieldKind, RequestHead, forwarded},
+    limit::ClientNumber,
     proxy_protocol::{self, Header},
     route::{
         Listener,
@@ -29,6 +30,8 @@ pub struct Ends {
     /// The client's, IPv4 as such; `None`: it has none, or that is not known.
     pub ip: Option<IpAddr>,
     port: u16,
+    /// What limits know it by, once they have asked.
+    number: Cell<Option<ClientNumber>>,
     /// Its word on others is taken.
     pub trusted: bool,
     /// A header has spoken.
@@ -47,6 +50,7 @@ impl Ends {
         let mut ends = Ends {
             ip: peer.map(|peer| peer.ip().to_canonical()),
             port: peer.map_or(0, |peer| peer.port()),
+            number: Cell::new(None),
             trusted: false,
             told: None,
         };
@@ -120,6 +124,18 @@ pub fn address(client: &Client, head: &RequestHead) -> Option<IpAddr> {
             forwarded::sender(head, field, |address| proxies.contains(address)).or(client.ends.ip)
         }),
     }
+}
+
+/// What limits know it by.
+pub fn number(client: &Client, head: &RequestHead) -> ClientNumber {
+    let (ends, limiter) = (&client.ends, &client.worker.limiter);
+    let address = address(client, head);
+    if address != ends.ip {
+        return limiter.client(address);
+    }
+    let number = ends.number.get().unwrap_or_else(|| limiter.client(address));
+    ends.number.set(Some(number));
+    number
 }
 
 /// As text; `unknown` where there is none.

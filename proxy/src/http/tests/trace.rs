@@ -154,6 +154,8 @@ proptest! {
     fn what_is_written_is_read(trace in 1u128.., parent in 1u64.., flags in 0u8..4) {
         let it = TraceParent { trace, parent, flags };
         prop_assert_eq!(TraceParent::parse(&it.text()), Some(it));
+        let (text, plain) = (it.text(), format!("00-{trace:032x}-{parent:016x}-{flags:02x}"));
+        prop_assert_eq!(&text[..], plain.as_bytes());
     }
 
     #[test]

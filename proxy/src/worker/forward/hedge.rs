@@ -7,7 +7,7 @@ use std::{
     cell::Cell,
     future::{Future, poll_fn},
     io,
-    pin::{Pin, pin},
+    pin::Pin,
     rc::Rc,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -104,7 +104,7 @@ async fn is_slow(
     let client = this.client;
     // An hour at most (`HEDGE_AFTER_MAX`), or a time that answers have taken.
     let until = monoio::time::Instant::from_std(first.at + after);
-    let mut sleep = pin!(monoio::time::sleep_until(until));
+    let mut timer = client.worker.hedges.timer(until);
     // As for any response: see `await_response`.
     let mut watching = after > WATCH_AFTER;
     let waiting = poll_fn(|cx| {
@@ -114,12 +114,11 @@ async fn is_slow(
         if watching && client_left(&client.socket, cx, &mut watching) {
             return Poll::Ready(Err(Failure::ClientGone));
         }
-        sleep.as_mut().poll(cx).map(|()| Ok(true))
+        timer.as_mut().poll(cx).map(|()| Ok(true))
     });
-    match client.timer.within(whole, waiting).await {
-        Ok(result) => result,
-        Err(_) => Err(client.late(Failure::UpstreamSlow(UpstreamWait::Head))),
-    }
+    let result = client.timer.within(whole, waiting).await;
+    client.worker.hedges.give_timer(timer);
+    result.unwrap_or_else(|_| Err(client.late(Failure::UpstreamSlow(UpstreamWait::Head))))
 }
 
 /// A second try that has answered before the first one.

@@ -1,6 +1,8 @@
 //! What a worker knows of routes that hedge: how long their answers take, and what second tries may be made.
 
-use std::{cell::RefCell, collections::HashMap, hash::BuildHasherDefault, time::Duration};
+use std::{cell::RefCell, collections::HashMap, hash::BuildHasherDefault, pin::Pin, time::Duration};
+
+use monoio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
     observe::histogram::IdHasher,
@@ -11,9 +13,17 @@ use crate::{
     },
 };
 
-/// Of every route that hedges and has been used, by its id.
+/// Timers that are kept for the next wait. Waits end within milliseconds of each other, so few are under way at a time.
+const TIMERS_MAX: usize = 256;
+
+/// Of every route that hedges and has been used.
 #[derive(Default)]
-pub struct Hedges(RefCell<HashMap<u32, Box<State>, BuildHasherDefault<IdHasher>>>);
+pub struct Hedges {
+    /// By its id.
+    routes: RefCell<HashMap<u32, Box<State>, BuildHasherDefault<IdHasher>>>,
+    /// Not in use.
+    timers: RefCell<Vec<Pin<Box<Sleep>>>>,
+}
 
 #[derive(Default)]
 struct State {
@@ -28,12 +38,12 @@ fn allowance(hedge: &Hedge) -> Allowance {
 impl Hedges {
     /// A request has come.
     pub fn note_request(&self, route: u32, hedge: &Hedge, now: Duration) {
-        self.0.borrow_mut().entry(route).or_default().budget.note_request(now, allowance(hedge));
+        self.routes.borrow_mut().entry(route).or_default().budget.note_request(now, allowance(hedge));
     }
 
     /// How long it may go without an answer. `None`: too few have been answered to tell.
     pub fn after(&self, route: u32, hedge: &Hedge) -> Option<Duration> {
-        let mut all = self.0.borrow_mut();
+        let mut all = self.routes.borrow_mut();
         let state = all.get_mut(&route)?;
         match hedge.after {
             HedgeAfter::Fixed(after) => Some(after),
@@ -45,20 +55,42 @@ impl Hedges {
 
     /// Notes how long a first try took to answer, or had taken when it was given up.
     pub fn record(&self, route: u32, hedge: &Hedge, micros: u64) {
-        if let (HedgeAfter::Quantile(_), Some(state)) = (hedge.after, self.0.borrow_mut().get_mut(&route)) {
+        if let (HedgeAfter::Quantile(_), Some(state)) =
+            (hedge.after, self.routes.borrow_mut().get_mut(&route))
+        {
             state.recent.record(micros);
         }
     }
 
     /// Takes what a second try costs. False: there is not so much.
     pub fn take(&self, route: u32, hedge: &Hedge, now: Duration) -> bool {
-        let mut all = self.0.borrow_mut();
+        let mut all = self.routes.borrow_mut();
         all.get_mut(&route).is_some_and(|state| state.budget.take(now, allowance(hedge)))
+    }
+
+    /// A timer that ends at `until`. It is large, and aligned as the allocator has to search for: so it is used again.
+    pub fn timer(&self, until: Instant) -> Pin<Box<Sleep>> {
+        match self.timers.borrow_mut().pop() {
+            Some(mut timer) => {
+                timer.as_mut().reset(until);
+                timer
+            }
+            None => Box::pin(sleep_until(until)),
+        }
+    }
+
+    /// Takes it back. Should it not be used again before it ends, it wakes whoever waited for it last once more than it had
+    /// to.
+    pub fn give_timer(&self, timer: Pin<Box<Sleep>>) {
+        let mut timers = self.timers.borrow_mut();
+        if timers.len() < TIMERS_MAX {
+            timers.push(timer);
+        }
     }
 
     /// Gives up what is known of routes that are not there any more.
     pub fn keep(&self, is_there: impl Fn(u32) -> bool) {
-        self.0.borrow_mut().retain(|route, _| is_there(*route));
+        self.routes.borrow_mut().retain(|route, _| is_there(*route));
     }
 }
 
@@ -100,6 +132,6 @@ mod tests {
         let hedges = Hedges::default();
         (0..10).for_each(|route| hedges.note_request(route, &P95, NOW));
         hedges.keep(|route| route % 2 == 0);
-        assert_eq!(hedges.0.borrow().len(), 5);
+        assert_eq!(hedges.routes.borrow().len(), 5);
     }
 }
