@@ -6,8 +6,8 @@ use crate::fault::{Fault, Result};
 /// What everything says that was measured of, or by, a debug build.
 pub const MARK: &str = "DEBUG BUILD: figures mean nothing";
 
-/// What a release build of Ringlane calls itself.
-const RELEASE: &str = "release";
+/// What release builds of Ringlane call themselves: cargo's, and that of scripts/pgo.sh.
+const RELEASES: [&str; 2] = ["release", "profile-guided release"];
 
 /// The one way round the refusal.
 #[derive(Args, Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub fn mark() -> Option<&'static str> {
 
 /// Whether a proxy that calls its build so is none that may be measured; one that does not say is not taken for one.
 pub(crate) fn is_debug(build: &str) -> bool {
-    build != RELEASE
+    !RELEASES.contains(&build)
 }
 
 impl AllowDebug {
@@ -66,8 +66,10 @@ mod tests {
     #[test]
     fn only_a_release_build_is_measured_unless_debug_is_allowed() {
         let strict = AllowDebug::default();
-        assert!(strict.check_proxy("ringlane", "release").is_ok());
-        for build in ["debug", "", "unknown"] {
+        for build in ["release", "profile-guided release"] {
+            assert!(strict.check_proxy("ringlane", build).is_ok());
+        }
+        for build in ["debug", "", "unknown", "profile-guided"] {
             let fault = strict.check_proxy("ringlane-epoll", build).unwrap_err();
             assert_eq!(fault.code(), 2);
             let text = fault.to_string();

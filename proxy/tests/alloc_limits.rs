@@ -23,8 +23,8 @@ fn ask(shared: &Shared, [own, other]: &mut [Buckets; 2], heard: &mut u64, rate: 
     for key in 0..keys {
         let address = Some(IpAddr::V4(Ipv4Addr::from(key)));
         let now = u64::from(key) * 1000;
-        black_box(own.take(shared.client(Kind::Rate, 7, address), rate, now));
-        let seat = shared.counts.take(0, shared.client(Kind::RouteClient, 7, address), 3);
+        black_box(own.take(shared.client(address).tag(Kind::Rate, 7), rate, now));
+        let seat = shared.counts.take(0, shared.client(address).tag(Kind::RouteClient, 7), 3);
         let Seat::Taken(place) = seat else { panic!("{seat:?}") };
         if own.must_tell() {
             own.tell(&shared.journals[0]);

@@ -92,7 +92,7 @@ pub fn run(args: &ChaosArgs) -> Result<ExitCode> {
     };
     let mut site = Site::start(&plant, Subject::Ringlane, &UPSTREAMS, "site")?;
     if let Some((_, info)) = &site.admin {
-        environment.drivers = vec![("ringlane".into(), info.driver.clone())];
+        environment.drivers = vec![("ringlane".into(), info.words())];
         environment.debug_build |= release::is_debug(&info.build);
     }
     let found = one_run(args, &mut site, &acts, cores)?;

@@ -66,7 +66,7 @@ pub(super) fn run(args: &FaultsArgs, plant: &Plant<'_>, mut environment: Environ
     for (_, info) in
         [Some(&none), Some(&all), before.as_ref()].into_iter().flatten().filter_map(|it| it.admin.as_ref())
     {
-        environment.drivers = vec![("ringlane".into(), info.driver.clone())];
+        environment.drivers = vec![("ringlane".into(), info.words())];
         environment.debug_build |= release::is_debug(&info.build);
     }
     let floor = floor(plant, &none)?;

@@ -147,7 +147,7 @@ fn one(
     println!("{}, {} ...", injection.title(), name(subject));
     let mut site = Site::start(plant, subject, &UPSTREAMS, &dir)?;
     if let Some((_, info)) = &site.admin {
-        environment.drivers = vec![("ringlane".into(), info.driver.clone())];
+        environment.drivers = vec![("ringlane".into(), info.words())];
         environment.debug_build |= release::is_debug(&info.build);
     }
     run::run(&mut site, name(subject), injection, args.times(), args.rate(), plant.cores)

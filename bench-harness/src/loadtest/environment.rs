@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{peer::Peer, proxy_info::ProxyInfo, subject::Subjects};
+use super::{peer::Peer, subject::Subjects};
 use crate::{
     release,
     runtime::{DriverChoice, Runtime},
@@ -60,8 +60,7 @@ impl Environment {
     /// Notes how the subjects were started and what they say that they are.
     pub(super) fn note(&mut self, subjects: &Subjects) {
         self.commands = subjects.commands();
-        let driver = |(name, info): (&str, &ProxyInfo)| (name.to_owned(), info.driver.clone());
-        self.drivers = subjects.infos().map(driver).collect();
+        self.drivers = subjects.infos().map(|(name, info)| (name.to_owned(), info.words())).collect();
         self.debug_build |= subjects.infos().any(|(_, info)| release::is_debug(&info.build));
     }
 

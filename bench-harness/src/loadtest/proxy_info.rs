@@ -12,7 +12,7 @@ const UNKNOWN: &str = "unknown";
 pub(crate) struct ProxyInfo {
     /// Driver and ring flags.
     pub(crate) driver: String,
-    /// `release` or `debug`.
+    /// `release`, `profile-guided release` or `debug`.
     pub(crate) build: String,
 }
 
@@ -25,6 +25,11 @@ impl ProxyInfo {
     /// Asks the admin listener.
     pub(crate) fn of(admin: SocketAddr) -> Result<Self> {
         Ok(Self::parse(&metrics(admin)?))
+    }
+
+    /// Driver and build, for people.
+    pub(crate) fn words(&self) -> String {
+        format!("{}, {} build", self.driver, self.build)
     }
 
     fn parse(metrics: &str) -> Self {

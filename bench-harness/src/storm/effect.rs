@@ -128,7 +128,7 @@ pub(super) fn run(args: &StormArgs, cores: Cores, dir: &Path, mut environment: E
             etcd: None,
         };
         let site = Site::start(args, &setup, cores, dir)?;
-        environment.drivers = vec![("ringlane".into(), site.info.driver.clone())];
+        environment.drivers = vec![("ringlane".into(), site.info.words())];
         environment.debug_build |= site.is_debug();
         delays.extend(delays_of(args, &site, routes, cores)?);
         if new_names.is_none() {

@@ -80,7 +80,7 @@ pub(super) fn run(args: &StormArgs, cores: Cores, dir: &Path, mut environment: E
         etcd: etcd.as_ref(),
     };
     let site = Site::start(args, &setup, cores, dir)?;
-    environment.drivers = vec![("ringlane".into(), site.info.driver.clone())];
+    environment.drivers = vec![("ringlane".into(), site.info.words())];
     environment.debug_build |= site.is_debug();
     let mut sources = vec![Source::File(site.included().to_owned()), Source::Api(site.admin)];
     sources.extend(etcd.as_ref().map(|it| Source::Etcd(it.address)));

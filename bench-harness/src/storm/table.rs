@@ -38,7 +38,7 @@ pub(super) fn run(args: &StormArgs, cores: Cores, dir: &Path, mut environment: E
             etcd: None,
         };
         let site = Site::start(args, &setup, cores, dir)?;
-        environment.drivers = vec![("ringlane".into(), site.info.driver.clone())];
+        environment.drivers = vec![("ringlane".into(), site.info.words())];
         environment.debug_build |= site.is_debug();
         cells.extend(of_interval(args, &site, *interval, changed, cores)?);
     }

@@ -343,10 +343,15 @@ impl Server {
 }
 
 fn info(chosen: Chosen, reason: String) -> Info {
-    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    let build = match option_env!("RINGLANE_PROFILE_GUIDED") {
+        _ if cfg!(debug_assertions) => "debug",
+        // By scripts/pgo.sh.
+        Some(_) => "profile-guided release",
+        None => "release",
+    };
     Info {
         version: crate::VERSION.to_owned(),
-        build: profile.to_owned(),
+        build: build.to_owned(),
         driver: chosen.name().to_owned(),
         driver_reason: reason,
         started: SystemTime::now(),
