@@ -4,8 +4,8 @@
 set -eu
 
 if [ "$#" -gt 0 ]; then
-    sed -n 's/^# //p' "$0" | head -2
-    echo "usage: scripts/pgo.sh   (it has no options; it needs: rustup component add llvm-tools)"
+    sed -n '2,3s/^# //p' "$0"
+    echo "No options. It needs the compiler's own llvm-profdata: rustup component add llvm-tools"
     [ "$1" = --help ] && exit 0 || exit 2
 fi
 
@@ -42,10 +42,14 @@ step "load on it, for a minute and a half; what it says is in $pgo/load.log"
 scenarios=13b-1,13b-64,13b-256,16k-32,1m-32,upload-1m-32,new-32,mixed-64,routes-100x10
 # Targets are missed while it counts: that ends neither of them well, and means nothing.
 {
-    "$bench" loadtest --proxy "$counting" --scenario "$scenarios" --rounds 1 --duration 2s --profile none --out "$pgo/load" || true
+    "$bench" loadtest --proxy "$counting" --scenario "$scenarios" --rounds 1 --duration 2s --profile none \
+        --out "$pgo/load" || true
     "$bench" faults --proxy "$counting" --cost --rounds 1 --out "$pgo/load" || true
 } >"$pgo/load.log" 2>&1
-ls "$pgo"/counts/*.profraw >/dev/null 2>&1 || { echo "pgo.sh: nothing was counted" >&2; exit 1; }
+if ! ls "$pgo"/counts/*.profraw >/dev/null 2>&1; then
+    echo "pgo.sh: nothing was counted; $pgo/load.log says why" >&2
+    exit 1
+fi
 
 step "Ringlane"
 "$profdata" merge -o "$pgo/ringlane.profdata" "$pgo"/counts/*.profraw
