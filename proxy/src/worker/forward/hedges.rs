@@ -68,7 +68,7 @@ impl Hedges {
         all.get_mut(&route).is_some_and(|state| state.budget.take(now, allowance(hedge)))
     }
 
-    /// A timer that ends at `until`. It is large, and aligned as the allocator has to search for: so it is used again.
+    /// A timer that ends at `until`. Its 128-byte alignment makes it slow to allocate, so it is used again.
     pub fn timer(&self, until: Instant) -> Pin<Box<Sleep>> {
         match self.timers.borrow_mut().pop() {
             Some(mut timer) => {
