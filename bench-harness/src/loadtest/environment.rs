@@ -26,7 +26,7 @@ pub(crate) struct Environment {
     pub(super) load_average: String,
     /// The load generator's and the floor's.
     pub(super) driver: String,
-    /// Ringlane's own, by subject.
+    /// Ringlane's own, with its build, by subject.
     pub(crate) drivers: Vec<(String, String)>,
     /// How each subject was started.
     pub(super) commands: Vec<(String, String)>,

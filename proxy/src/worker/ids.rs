@@ -10,7 +10,7 @@ use super::connection::Client;
 use crate::{
     http::{
         RequestHead,
-        trace::{self, Instead, TRACEPARENT_BYTES, TraceParent, hex_digits, put_hex},
+        trace::{self, Instead, TRACEPARENT_BYTES, TraceParent, put_hex},
     },
     limits::REQUEST_ID_BYTES_MAX,
     observe,
@@ -72,7 +72,11 @@ impl Ids {
             None => None,
         };
         self.traceparent = goes.map(|it| it.text());
-        self.parent = came.map(|came| hex_digits(came.parent));
+        self.parent = came.map(|came| {
+            let mut text = [0; SHORT_ID_BYTES];
+            put_hex(Some(&mut text), came.parent.into());
+            text
+        });
     }
 
     fn name(&mut self, came: Option<&[u8]>, dice: &Dice) {

@@ -4,7 +4,7 @@
 //! what trusted proxies have noted in the request counts beyond that. Unless a listener asks for it none of this is done.
 
 use std::{
-    cell::{Cell, OnceCell},
+    cell::OnceCell,
     net::{IpAddr, SocketAddr},
 };
 
@@ -31,7 +31,7 @@ pub struct Ends {
     pub ip: Option<IpAddr>,
     port: u16,
     /// What limits know it by, once they have asked.
-    number: Cell<Option<ClientNumber>>,
+    number: OnceCell<ClientNumber>,
     /// Its word on others is taken.
     pub trusted: bool,
     /// A header has spoken.
@@ -50,7 +50,7 @@ impl Ends {
         let mut ends = Ends {
             ip: peer.map(|peer| peer.ip().to_canonical()),
             port: peer.map_or(0, |peer| peer.port()),
-            number: Cell::new(None),
+            number: OnceCell::new(),
             trusted: false,
             told: None,
         };
@@ -130,12 +130,10 @@ pub fn address(client: &Client, head: &RequestHead) -> Option<IpAddr> {
 pub fn number(client: &Client, head: &RequestHead) -> ClientNumber {
     let (ends, limiter) = (&client.ends, &client.worker.limiter);
     let address = address(client, head);
-    if address != ends.ip {
-        return limiter.client(address);
+    match address == ends.ip {
+        true => *ends.number.get_or_init(|| limiter.client(address)),
+        false => limiter.client(address),
     }
-    let number = ends.number.get().unwrap_or_else(|| limiter.client(address));
-    ends.number.set(Some(number));
-    number
 }
 
 /// As text; `unknown` where there is none.
